@@ -1,0 +1,81 @@
+"""Spec fields that Workspace and TrainingJob share."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from footplate.api import duration, quantity
+from footplate.api.meta import Wire
+
+Quantity = Annotated[str, Meta(pattern=quantity.PATTERN, max_length=32)]
+Duration = Annotated[str, Meta(pattern=duration.PATTERN, max_length=32)]
+Env = Annotated[dict[str, str], Meta(max_length=200, description="Environment variables of the user's process.")]
+TeamName = Annotated[str, Meta(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+
+
+def rules(*rows: tuple[str, str]) -> Meta:
+    """CEL rules ``(expression, message)`` of the annotated type.
+
+    Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+    """
+    return Meta(
+        extra_json_schema={"x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in rows]}
+    )
+
+
+class Gpu(Wire, frozen=True):
+    count: Annotated[int, Meta(ge=1, le=64, description="GPUs (or shares of one, with `share`) per pod.")] = 1
+    type: (
+        Annotated[str, Meta(max_length=63, description="GPU name: H100, A100-80GB, L4 and so on; any when left out.")]
+        | None
+    ) = None
+    share: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^([0-9]g\.[0-9]+gb|0\.[0-9]+|1/[0-9]+)$",
+                max_length=16,
+                description="A MIG profile such as 1g.10gb, or a fraction such as 0.5 or 1/4 where GPUs are time-sliced.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Resources(Wire, frozen=True):
+    """Of one pod: a workspace, or one node of a job. CPU and memory are both request and limit."""
+
+    cpu: Annotated[Quantity, Meta(description="CPU cores, such as 500m or 4.")] = "1"
+    memory: Annotated[Quantity, Meta(description="Memory, such as 4Gi.")] = "2Gi"
+    gpu: Gpu | None = None
+
+
+class Dataset(Wire, frozen=True):
+    name: Annotated[str, Meta(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=50)]
+    uri: Annotated[
+        str,
+        Meta(
+            pattern="^(s3|gs|pvc)://[^/]+(/.*)?$",
+            max_length=1024,
+            description="s3://bucket/prefix and gs://bucket/prefix are copied in before start; pvc://claim/path is mounted.",
+        ),
+    ]
+    path: (
+        Annotated[
+            str,
+            Meta(pattern="^/", max_length=512, description="Where it appears in the container; default /data/<name>."),
+        ]
+        | None
+    ) = None
+    read_only: bool = True
+
+    @property
+    def mount_path(self) -> str:
+        return self.path or f"/data/{self.name}"
+
+
+Datasets = Annotated[
+    tuple[Dataset, ...],
+    Meta(max_length=32),
+    Meta(extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+]

@@ -1,0 +1,103 @@
+"""Workspace: one person's interactive environment."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from footplate.api.meta import API_VERSION, Condition, ObjectMeta, Wire
+from footplate.api.resources import Datasets, Duration, Env, Quantity, Resources, TeamName, rules
+
+
+class WorkspacePhase(StrEnum):
+    QUEUED = "Queued"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    FAILED = "Failed"
+
+
+class Home(Wire, frozen=True):
+    size: Annotated[
+        Quantity, Meta(description="Size of the home volume; 0 means no volume: what is written goes with the pod.")
+    ] = "10Gi"
+    storage_class: Annotated[str, Meta(max_length=253)] | None = None
+    snapshot: Annotated[
+        Literal["OnStop", "Never"], Meta(description="Whether home is saved to object storage on stop.")
+    ] = "Never"
+    restore_from: Annotated[str, Meta(max_length=1024)] | None = None
+
+
+class Idle(Wire, frozen=True):
+    timeout: Duration | None = None
+    warn_before: Duration | None = None
+    max_extension: Duration | None = None
+
+
+class WorkspaceSpec(Wire, frozen=True):
+    environment: Annotated[str, Meta(min_length=1, max_length=253, description="Name of an Environment.")] | None = None
+    image: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1, max_length=512, description="An image allowed by the platform, instead of an Environment."
+            ),
+        ]
+        | None
+    ) = None
+    desired_state: Literal["Running", "Stopped"] = "Running"
+    resources: Resources = Resources()
+    home: Annotated[
+        Home,
+        rules(
+            (
+                "self.size == oldSelf.size || quantity(self.size).compareTo(quantity(oldSelf.size)) > 0",
+                "home.size can grow but not shrink",
+            ),
+            (
+                "(has(self.storageClass) ? self.storageClass : '') == (has(oldSelf.storageClass) ? oldSelf.storageClass : '')",
+                "home.storageClass cannot be changed",
+            ),
+        ),
+    ] = Home()
+    datasets: Datasets = ()
+    idle: Idle | None = None
+    ide: Literal["jupyterlab", "vscode"] = "jupyterlab"
+    team: Annotated[TeamName, Meta(description="Set by the platform from the namespace when left out.")] | None = None
+    owner: Annotated[str, Meta(max_length=253, description="The user it belongs to; default: `default`.")] | None = None
+    priority: Literal["interactive", "training", "batch"] = "interactive"
+    env: Env = {}
+
+
+class Activity(Wire, frozen=True):
+    state: Literal["Active", "Idle", "Unknown"] = "Unknown"
+    last_active: datetime | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class WorkspaceStatus(Wire, frozen=True):
+    phase: WorkspacePhase | None = None
+    conditions: tuple[Condition, ...] = ()
+    url: (
+        Annotated[
+            str, Meta(description="Address within the cluster; `footplate workspace open` makes one for the host.")
+        ]
+        | None
+    ) = None
+    pod_name: str | None = None
+    node_name: str | None = None
+    started_at: datetime | None = None
+    activity: Activity | None = None
+    stops_at: datetime | None = None
+    message: Annotated[str, Meta(description="One sentence: what it waits for, or why it stopped.")] | None = None
+    observed_generation: int = 0
+
+
+class Workspace(Wire, frozen=True, omit_defaults=False):
+    metadata: ObjectMeta
+    spec: WorkspaceSpec
+    status: WorkspaceStatus = WorkspaceStatus()
+    api_version: str = API_VERSION
+    kind: str = "Workspace"
