@@ -91,6 +91,10 @@ class WorkspaceStatus(Wire, frozen=True):
     started_at: datetime | None = None
     activity: Activity | None = None
     stops_at: datetime | None = None
+    restarts: Annotated[
+        int, Meta(description="Starts in a row that ended early; each doubles the wait before the next.")
+    ] = 0
+    retry_at: Annotated[datetime | None, Meta(description="No new start before this time.")] = None
     message: Annotated[str, Meta(description="One sentence: what it waits for, or why it stopped.")] | None = None
     observed_generation: int = 0
 
