@@ -10,6 +10,7 @@ STACK ?= local
 UV = $(shell ./scripts/uv)
 RUN = $(UV) run --frozen
 export UV_PYTHON_DOWNLOADS = never
+export UV_COMPILE_BYTECODE = 1
 ifdef CONTEXT
 export FOOTPLATE_CONTEXT = $(CONTEXT)
 endif

@@ -12,12 +12,18 @@ OBJECT_STORE_SECRET = "footplate-object-store"
 
 
 class Team(Wire, frozen=True):
+    """``data_uri`` is where the team's data, checkpoints and code snapshots go: ``s3://bucket/prefix`` or ``gs://…``."""
+
     name: str
-    bucket: str
+    data_uri: str
 
 
 class ObjectStore(Wire, frozen=True):
-    """``endpoint`` is empty where the cloud's own is used (S3, GCS). The Secret is in every team's namespace."""
+    """``endpoint`` is empty where the cloud's own is used (S3, GCS). The Secret is in every team's namespace.
+
+    Its keys are environment variables: ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``; empty where pods have an
+    identity of their own (EKS Pod Identity, GKE Workload Identity).
+    """
 
     endpoint: str = ""
     region: str = "us-east-1"
@@ -27,7 +33,7 @@ class ObjectStore(Wire, frozen=True):
 class Platform(Wire, frozen=True):
     version: str
     platform_image: str
-    state_bucket: str
+    state_uri: str
     teams: tuple[Team, ...]
     object_store: ObjectStore = ObjectStore()
     queueing: Literal["auto", "kueue", "native", "none"] = "auto"
