@@ -1,0 +1,112 @@
+"""The API server's and the network's errors in a person's words."""
+
+from __future__ import annotations
+
+import re
+
+from footplate import errors as e
+from footplate.client.target import HOW_TO_GET_A_CLUSTER
+from footplate.errors import FootplateError
+from footplate.kube import errors as kube
+
+_INVALID = re.compile(r'^(?:Invalid value: (?:"(?:[^"\\]|\\.)*"|[^\s:]*)|Required value|Unsupported value: \S+): ?')
+_BOUND = re.compile(r"^(?P<field>\S+) in body should (?P<rest>.*)$")
+_BOUNDS = (
+    (re.compile(r"^be greater than or equal to (.*)$"), r"must be at least \1"),
+    (re.compile(r"^be less than or equal to (.*)$"), r"must be at most \1"),
+    (re.compile(r"^be at most (.*) chars long$"), r"can be at most \1 characters long"),
+    (re.compile(r"^match '(.*)'$"), r"does not have the form \1"),
+)
+_FORBIDDEN = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<what>[^"]*)" in API group "[^"]*"'
+    r'(?: in the namespace "(?P<namespace>[^"]*)"| at the cluster scope)?'
+)
+#: The server adds it where a schema error kept CEL rules from running: the other causes say it all.
+_NOISE = "some validation rules were not checked"
+
+
+def explain(error: kube.KubeError, doing: str = "") -> FootplateError:
+    """`doing`: what was being tried, such as `create workspace demo`, for errors that do not say."""
+    match error:
+        case kube.KubeConfigError():
+            return e.ClusterAccess(_sentence(str(error)), HOW_TO_GET_A_CLUSTER)
+        case kube.Unreachable():
+            return e.ClusterAccess(
+                _sentence(str(error)),
+                "check it with `footplate doctor`; an embedded cluster starts again with `footplate cluster start`",
+            )
+        case kube.Unauthorized():
+            return e.ClusterAccess(_sentence(error.message), "then try again")
+        case kube.Forbidden():
+            return _forbidden(error)
+        case kube.Invalid() | kube.BadRequest():
+            return e.Refused(_refused(error, doing))
+        case kube.UnknownKind():
+            return not_installed(error.message)
+        case kube.NotFound() if not error.details.get("name"):
+            # An unknown path: the CRD is not there.
+            return not_installed(error.message)
+        case kube.NotFound():
+            return e.NotFound(_sentence(error.message))
+        case kube.AlreadyExists() | kube.Conflict():
+            return e.Conflict(_sentence(error.message))
+        case kube.ApiError() if error.status >= 500:
+            return e.ClusterAccess(
+                f"The cluster failed to {doing or 'answer'}: {error.message}",
+                "try again; `footplate doctor` shows what is wrong with the cluster",
+            )
+        case _:
+            return FootplateError(_sentence(f"cannot {doing}: {error}" if doing else str(error)))
+
+
+def not_installed(cause: str) -> e.NotInstalled:
+    del cause  # The server's "could not find the requested resource" says less than this:
+    return e.NotInstalled("Footplate is not installed on this cluster.", "install it with `footplate up`")
+
+
+def _forbidden(error: kube.Forbidden) -> FootplateError:
+    match = _FORBIDDEN.search(error.message)
+    if match is None:
+        return e.Refused(_sentence(error.message))
+    where = f" in {match['namespace']}" if match["namespace"] else ""
+    return e.Refused(
+        f"You ({match['user']}) may not {match['verb']} {match['what']}{where}.",
+        "ask for membership of the team, or use another --team or --context",
+    )
+
+
+def _refused(error: kube.ApiError, doing: str) -> str:
+    causes = [text for cause in _causes(error) if (text := field_error(*cause))]
+    causes = list(dict.fromkeys(causes))
+    if not causes:
+        return _sentence(f"cannot {doing}: {error.message}" if doing else error.message)
+    return f"Cannot {doing or 'do that'}: {'; '.join(causes)}."
+
+
+def _causes(error: kube.ApiError) -> list[tuple[str, str]]:
+    found: list[dict[str, object]] = error.details.get("causes") or []
+    return [(str(cause.get("field") or ""), str(cause.get("message") or "")) for cause in found]
+
+
+def field_error(field: str, message: str) -> str:
+    """`spec.nodes`, `Invalid value: -1: spec.nodes in body should be greater …` → `spec.nodes must be at least 1`."""
+    if _NOISE in message:
+        return ""
+    rest = _INVALID.sub("", message)
+    if bound := _BOUND.match(rest):
+        wanted = bound["rest"]
+        for pattern, text in _BOUNDS:
+            if pattern.match(wanted):
+                return f"{field} {pattern.sub(text, wanted)}"
+        return f"{field} should {wanted}"
+    if message.startswith("Required value"):
+        return f"{field} is required"
+    if not field or field in ("<nil>", "spec") or rest.startswith(field.split("[")[0]):
+        return rest
+    leaf = field.removeprefix("spec.")
+    return rest if rest.startswith(leaf) or "metadata.name" in rest else f"{field}: {rest}"
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."
