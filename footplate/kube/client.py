@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
@@ -18,6 +18,7 @@ from footplate.kube.decoding import Event, Listing, Object, decode, decode_list,
 from footplate.kube.errors import Gone, Unreachable
 from footplate.kube.lines import lines
 from footplate.kube.resource import POD, Discovery, Resource, selector
+from footplate.kube.streams import EXEC_PROTOCOLS, FORWARD_PROTOCOLS, Completed, Exec, Output, PodConnection
 from footplate.kube.transport import Observer, Query, RetryPolicy, Timeouts, Transport
 
 T = TypeVar("T")
@@ -376,6 +377,52 @@ class Client:
             async for line in received:
                 yield line
 
+    @asynccontextmanager
+    async def exec(
+        self,
+        namespace: str,
+        pod: str,
+        command: Sequence[str],
+        *,
+        container: str | None = None,
+        stdin: bool = False,
+        tty: bool = False,
+    ) -> AsyncGenerator[Exec]:
+        """Runs `command` in a container, with `stdin` and a terminal where asked for (then stderr comes as stdout).
+
+            async with client.exec("team-a", "demo", ["sh"], stdin=True, tty=True) as shell:
+                async for channel, chunk in shell.output(): ...
+            code = shell.exit_code
+
+        Leaving the block closes the connection; whether the command then ends is its own affair.
+        """
+        query = [("command", word) for word in command]
+        query += [("container", container)] if container else []
+        query += [("stdin", _flag(stdin)), ("stdout", "true"), ("stderr", _flag(not tty)), ("tty", _flag(tty))]
+        path = POD.path(namespace, pod, "exec")
+        async with self.transport.websocket(path, query, EXEC_PROTOCOLS) as socket:
+            yield Exec(socket, self.transport.unreachable)
+
+    async def run(
+        self, namespace: str, pod: str, command: Sequence[str], *, container: str | None = None, stdin: bytes = b""
+    ) -> Completed:
+        """Runs `command` to its end and keeps its output; never raises for an exit code other than 0."""
+        out: dict[Output, list[bytes]] = {Output.STDOUT: [], Output.STDERR: []}
+        async with self.exec(namespace, pod, command, container=container, stdin=bool(stdin)) as process:
+            if stdin:
+                await process.write(stdin)
+                await process.close_stdin()
+            async for channel, chunk in process.output():
+                out[channel].append(chunk)
+        return Completed(process.exit_code, b"".join(out[Output.STDOUT]), b"".join(out[Output.STDERR]))
+
+    @asynccontextmanager
+    async def port_forward(self, namespace: str, pod: str, port: int) -> AsyncGenerator[PodConnection]:
+        """One connection to a pod's port, by way of the API server. Open one for each connection that is accepted."""
+        path = POD.path(namespace, pod, "portforward")
+        async with self.transport.websocket(path, [("ports", str(port))], FORWARD_PROTOCOLS) as socket:
+            yield PodConnection(socket, self.transport.unreachable)
+
 
 def _builtins(obj: Any, res: Resource) -> Object:
     """A shallow copy as a dict, with apiVersion and kind."""
@@ -395,3 +442,7 @@ def _placed(res: Resource, namespace: str | None) -> str | None:
 
 def _all(dry_run: bool) -> str | None:
     return "All" if dry_run else None
+
+
+def _flag(value: bool) -> str:
+    return str(value).lower()
