@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from footplate.kube.client import Client, Selector
 from footplate.kube.decoding import Object
@@ -84,6 +84,20 @@ class Informer(Generic[T]):
         self._handlers.append(handler)
         for key in self.store.all_keys():
             _call(handler, key, None, self.store.get(key))
+
+    def learn(self, obj: T) -> None:
+        """Takes in the server's answer to a write of our own, so that the writer sees it before the watch brings it.
+
+        No handler is told: the writer knows. Passed over where the watch is past it already (it may be gone by now),
+        or where versions cannot be compared.
+        """
+        version = _number(_version(obj))
+        if version is None or self._version is None or version <= (_number(self._version) or version):
+            return
+        key = key_of(obj)
+        present = self.store.get(key)
+        if present is None or (_number(_version(present)) or 0) < version:
+            self.store.put(key, obj)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -173,6 +187,9 @@ class Informer(Generic[T]):
             old = self.store.remove(key)
             self._tell(key, old if old is not None else obj, None)
             return
+        present = self.store.get(key)
+        if present is not None and (_number(_version(present)) or 0) > (_number(version) or 0):
+            return  # learned from a later answer
         old = self.store.put(key, obj)
         if old != obj:
             self._tell(key, old, obj)
@@ -198,6 +215,17 @@ def _call(handler: Handler[T], key: Key, old: T | None, new: T | None) -> None:
         handler(key, old, new)
     except Exception:
         log.exception("a handler failed on %s", key)
+
+
+def _version(obj: Any) -> str:
+    if isinstance(obj, dict):
+        return cast(dict[str, str], obj["metadata"]).get("resourceVersion", "")
+    return obj.metadata.resource_version
+
+
+def _number(version: str) -> int | None:
+    """Versions of one collection may be compared as numbers (KEP-5504)."""
+    return int(version) if version.isdecimal() else None
 
 
 def _ahead(error: ApiError) -> bool:

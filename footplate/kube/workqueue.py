@@ -203,6 +203,11 @@ class WorkQueue(Generic[K]):
         while self._waiters:
             _release(self._waiters.popleft())
 
+    def ages(self) -> list[float]:
+        """Seconds since each key under work was taken."""
+        now = self._clock()
+        return [now - started for started in self._started.values()]
+
     def __len__(self) -> int:
         """Keys that are ready; neither running nor delayed ones."""
         return len(self._keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -33,3 +34,10 @@ async def serving(handler: Handler) -> AsyncGenerator[Client]:
         )
         async with client:
             yield client
+
+
+async def until(predicate: Callable[[], bool], timeout: float = 5.0) -> None:
+    """Raises TimeoutError."""
+    async with asyncio.timeout(timeout):
+        while not predicate():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
