@@ -36,16 +36,16 @@ def explain(error: kube.KubeError, doing: str = "") -> FootplateError:
                 "check it with `footplate doctor`; an embedded cluster starts again with `footplate cluster start`",
             )
         case kube.Unauthorized():
-            return e.ClusterAccess(_sentence(error.message), "then try again")
+            return e.ClusterAccess(_sentence(error.message))
         case kube.Forbidden():
             return _forbidden(error)
         case kube.Invalid() | kube.BadRequest():
             return e.Refused(_refused(error, doing))
         case kube.UnknownKind():
-            return not_installed(error.message)
+            return not_installed()
         case kube.NotFound() if not error.details.get("name"):
             # An unknown path: the CRD is not there.
-            return not_installed(error.message)
+            return not_installed()
         case kube.NotFound():
             return e.NotFound(_sentence(error.message))
         case kube.AlreadyExists() | kube.Conflict():
@@ -59,8 +59,7 @@ def explain(error: kube.KubeError, doing: str = "") -> FootplateError:
             return FootplateError(_sentence(f"cannot {doing}: {error}" if doing else str(error)))
 
 
-def not_installed(cause: str) -> e.NotInstalled:
-    del cause  # The server's "could not find the requested resource" says less than this:
+def not_installed() -> e.NotInstalled:
     return e.NotInstalled("Footplate is not installed on this cluster.", "install it with `footplate up`")
 
 

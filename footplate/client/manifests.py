@@ -1,0 +1,179 @@
+"""A training job as a manifest: from a file, from a script and flags, or both."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from footplate.api import crds
+from footplate.api.meta import API_VERSION
+from footplate.client import names
+from footplate.errors import BadUsage
+
+Json = dict[str, Any]
+
+#: What runs a script, by its suffix; others must be executable.
+INTERPRETERS: dict[str, tuple[str, ...]] = {".py": ("python3",), ".sh": ("bash",)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Code to ship: `root` is the directory, `command` what runs in it."""
+
+    root: Path
+    command: tuple[str, ...]
+    name: str
+    """For a job without a name of its own."""
+
+
+def from_script(script: Path, root: Path | None) -> Source:
+    """`root` None: the script's own directory. Raises BadUsage where there is no such script."""
+    if not script.exists():
+        near = names.did_you_mean(script.name, _siblings(script))
+        raise BadUsage(f"There is no script {script}.", near or f"in {script.absolute().parent}: {_listed(script)}")
+    if not script.is_file():
+        raise BadUsage(f"{script} is a directory, not a script.", "name the script in it: the directory goes with it")
+    base = (root or script.parent).resolve()
+    resolved = script.parent.resolve() / script.name
+    if not resolved.is_relative_to(base):
+        raise BadUsage(f"The script {script} is not in the code directory {root}.", "name a --code that contains it")
+    inside = resolved.relative_to(base).as_posix()
+    if runner := INTERPRETERS.get(script.suffix):
+        command = (*runner, inside)
+    elif script.stat().st_mode & 0o100:
+        command = (f"./{inside}",)
+    else:
+        raise BadUsage(
+            f"It is not clear what runs {script}: it is neither Python (.py) nor shell (.sh) nor executable.",
+            f"make it executable, or give the command after `--`: `-- <program> {inside}`",
+        )
+    return Source(base, command, names.for_script(script, base.name))
+
+
+def from_command(command: Sequence[str], root: Path) -> Source:
+    """A command of the person's own, run in `root`."""
+    if not root.is_dir():
+        raise BadUsage(f"The code directory {root} does not exist.")
+    return Source(root.resolve(), tuple(command), root.resolve().name)
+
+
+def _siblings(script: Path) -> list[str]:
+    parent = script.absolute().parent
+    return [path.name for path in parent.iterdir() if path.is_file()] if parent.is_dir() else []
+
+
+def _listed(script: Path) -> str:
+    scripts = [name for name in _siblings(script) if name.endswith(tuple(INTERPRETERS))]
+    return f"{names.listing(scripts, 5)}" if scripts else "no scripts"
+
+
+def load(text: str, where: str) -> Json:
+    """A TrainingJob's manifest. Raises BadUsage where it is something else."""
+    import yaml
+
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise BadUsage(f"{where} is not valid YAML: {error}") from error
+    if len(documents) != 1:
+        raise BadUsage(f"{where} has {len(documents)} documents; one TrainingJob is expected.")
+    (document,) = documents
+    if not isinstance(document, dict):
+        raise BadUsage(f"{where} holds no object but {type(document).__name__}.", _FORM)
+    manifest = cast(Json, document)
+    if manifest.get("kind") != "TrainingJob" or manifest.get("apiVersion") != API_VERSION:
+        found = f"{manifest.get('apiVersion', 'no apiVersion')}, {manifest.get('kind', 'no kind')}"
+        raise BadUsage(f"{where} is no TrainingJob of {API_VERSION} ({found}).", _FORM)
+    if not isinstance(manifest.get("spec"), dict):
+        raise BadUsage(f"{where} has no spec.", _FORM)
+    for part in ("metadata", "spec"):
+        unknown = unknown_fields(manifest.get(part) or {}, _schema(part))
+        if unknown:
+            field, near = unknown[0]
+            raise BadUsage(f"{where}: there is no field {part}.{field}.", near)
+    return {"metadata": manifest.get("metadata") or {}, "spec": manifest["spec"]}
+
+
+_FORM = f"it starts with `apiVersion: {API_VERSION}`, `kind: TrainingJob`, `metadata: {{name: …}}`, `spec:`"
+
+
+def _schema(part: str) -> Json:
+    """`metadata` is Kubernetes' own: the server knows its fields."""
+    if part == "metadata":
+        return {}
+    (definition,) = (d for d in crds.DEFINITIONS if d.kind == "TrainingJob")
+    return crds.structural_schema(definition.spec)
+
+
+def unknown_fields(value: object, schema: Json, path: str = "") -> list[tuple[str, str | None]]:
+    """The paths of fields that the schema does not have, with `did you mean`."""
+    if isinstance(value, list):
+        inner: Json = schema.get("items") or {}
+        found: list[tuple[str, str | None]] = []
+        for index, item in enumerate(cast(list[object], value)):
+            found += unknown_fields(item, inner, f"{path}[{index}]")
+        return found
+    known: Json | None = schema.get("properties")
+    if not isinstance(value, dict) or known is None:
+        return []
+    found = []
+    for key, item in cast(dict[str, object], value).items():
+        at = f"{path}.{key}" if path else key
+        if key in known:
+            found += unknown_fields(item, known[key], at)
+        else:
+            found.append((at, names.did_you_mean(key, known) or f"there are: {names.listing(known)}"))
+    return found
+
+
+def overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
+    """`changes` win; objects are merged, lists replaced."""
+    merged: Json = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = overlay(cast(Json, old), cast(Json, value)) if _both_objects(old, value) else value
+    return merged
+
+
+def respecified(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
+    """As `overlay`; and of environment and image, what the changes name stays alone."""
+    kept = dict(spec)
+    for chosen, other in (("image", "environment"), ("environment", "image")):
+        if chosen in changes:
+            kept.pop(other, None)
+    return overlay(kept, changes)
+
+
+def _both_objects(old: object, new: object) -> bool:
+    return isinstance(old, dict) and isinstance(new, dict)
+
+
+def pairs(words: Sequence[str], what: str) -> dict[str, str]:
+    """`["A=1", "B=x=y"]` → `{"A": "1", "B": "x=y"}`. Raises BadUsage."""
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise BadUsage(f"{what} {word!r} is not of the form NAME=VALUE.")
+        found[key] = value
+    return found
+
+
+def datasets(words: Sequence[str]) -> list[Json]:
+    """`digits=s3://bucket/digits` or `digits=s3://bucket/digits:/where/it/appears`."""
+    found: list[Json] = []
+    for name, rest in pairs(words, "--dataset").items():
+        scheme, separator, place = rest.partition("://")
+        address, colon, path = place.rpartition(":/")
+        if not separator:
+            raise BadUsage(f"--dataset {name}={rest}: {rest!r} is no address.", "it starts with s3://, gs:// or pvc://")
+        dataset = {"name": name, "uri": f"{scheme}://{address if colon else place}"}
+        found.append({**dataset, "path": f"/{path}"} if colon else dataset)
+    return found
+
+
+def shown(command: Sequence[str]) -> str:
+    return shlex.join(command)

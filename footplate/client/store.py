@@ -1,0 +1,112 @@
+"""The team's object store as this person reaches it: with the team's credentials, else with their own."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import obstore
+from obstore import exceptions
+from obstore.store import ClientConfig, GCSStore, ObjectStore, RetryConfig, S3Config, S3Store
+
+from footplate.api.platform import ObjectStore as Description
+from footplate.client.kinds import SECRET
+from footplate.client.session import Session
+from footplate.errors import BadUsage, ClusterAccess, FootplateError, Refused
+from footplate.kube.errors import Forbidden, NotFound
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a store; `key` is relative to the bucket."""
+
+    store: ObjectStore
+    bucket: str
+    key: str
+    endpoint: str
+
+    def at(self, path: str) -> str:
+        return "/".join(part for part in (self.key, path) if part)
+
+
+async def open_team_store(session: Session) -> Location:
+    """At the team's `dataUri`."""
+    platform, team = await session.platform(), await session.team()
+    found = await _credentials(session, platform.object_store)
+    return locate(team.data_uri, platform.object_store, {**session.environ, **found})
+
+
+async def _credentials(session: Session, store: Description) -> dict[str, str]:
+    """Those of the team's Secret; none where there is no Secret for this person to read."""
+    try:
+        with session.doing("read the object store's credentials"):
+            try:
+                secret = await session.kube.get(SECRET, store.secret_name, await session.namespace())
+            except (NotFound, Forbidden):
+                return {}
+    except FootplateError as error:
+        error.remedy = error.remedy or "the object store's credentials are in the team's namespace"
+        raise
+    data: dict[str, str] = secret.get("data") or {}
+    return {key: b64decode(value).decode() for key, value in data.items() if key.startswith("AWS_")}
+
+
+def locate(uri: str, description: Description, environ: Mapping[str, str]) -> Location:
+    parts = urlsplit(uri)
+    client = ClientConfig(timeout=timedelta(seconds=60), connect_timeout=timedelta(seconds=5), allow_http=True)
+    retries = RetryConfig(max_retries=3, retry_timeout=timedelta(seconds=15))
+    key = parts.path.strip("/")
+    if parts.scheme == "gs":
+        store = GCSStore(parts.netloc, client_options=client, retry_config=retries)
+        return Location(store, f"gs://{parts.netloc}", key, "Google Cloud Storage")
+    if parts.scheme != "s3":
+        raise BadUsage(f"{uri!r} is not the address of an object store.", "it starts with s3:// or gs://")
+    config = S3Config(region=description.region)
+    if description.endpoint:
+        config["endpoint"] = description.endpoint
+    for name in ("access_key_id", "secret_access_key", "session_token"):
+        if value := environ.get(f"AWS_{name.upper()}"):
+            config[name] = value
+    store = S3Store(parts.netloc, config=config, client_options=client, retry_config=retries)
+    return Location(store, f"s3://{parts.netloc}", key, description.endpoint or "Amazon S3")
+
+
+@contextmanager
+def using(location: Location, doing: str) -> Generator[None]:
+    """Errors of the store become errors for people; `doing`, such as `upload the code`."""
+    try:
+        yield
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise Refused(
+            f"Cannot {doing}: the object store does not let you at {location.bucket}.",
+            "the credentials come from the Secret footplate-object-store of the team's namespace, "
+            "else from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ) from error
+    except FileNotFoundError as error:
+        raise ClusterAccess(
+            f"Cannot {doing}: the bucket {location.bucket} does not exist.",
+            "`footplate up` makes it; `footplate doctor` checks it",
+        ) from error
+    except exceptions.BaseError as error:
+        raise ClusterAccess(
+            f"Cannot {doing}: the object store at {location.endpoint} does not answer: {_first_line(error)}.",
+            "check it with `footplate doctor`; is it reachable from this machine?",
+        ) from error
+
+
+async def exists(location: Location, path: str) -> bool:
+    try:
+        await obstore.head_async(location.store, location.at(path))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    """obstore's messages go on with a dump of the whole error."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].removesuffix(".")[:300]

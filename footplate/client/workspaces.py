@@ -1,0 +1,167 @@
+"""Workspaces: made, started, stopped, deleted, and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from footplate.api import Workspace, WorkspaceSpec
+from footplate.api.crds import WORKSPACE_NAME_MAX
+from footplate.api.workspace import WorkspacePhase
+from footplate.client import environments, names
+from footplate.client.kinds import WORKSPACE
+from footplate.client.observing import Report, read, seen, silent, wait_for
+from footplate.client.session import MANAGER, Session
+from footplate.errors import Conflict, NotFound, WorkloadFailed
+from footplate.kube.decoding import Object
+from footplate.kube.errors import AlreadyExists
+from footplate.kube.errors import NotFound as ApiNotFound
+
+DEFAULT_ENVIRONMENT = "jupyter"
+
+
+async def create(session: Session, name: str | None, spec: WorkspaceSpec, *, dry_run: bool = False) -> Object:
+    """`name` None: one is made up. Raises Conflict where it exists already."""
+    if spec.environment is None and spec.image is None:
+        chosen = await environments.default(session, DEFAULT_ENVIRONMENT, "create a workspace")
+        spec = msgspec.structs.replace(spec, environment=chosen)
+    name = name or names.generate(spec.environment or "workspace", WORKSPACE_NAME_MAX)
+    checks = [session.require_version()]
+    if spec.environment is not None:
+        checks.append(environments.require(session, spec.environment))
+    await asyncio.gather(*checks)
+    if spec.owner is None:
+        spec = msgspec.structs.replace(spec, owner=await session.owner())
+    body = {"metadata": {"name": name}, "spec": msgspec.to_builtins(spec)}
+    with session.doing(f"create workspace {name}"):
+        try:
+            return await session.create(WORKSPACE, body, dry_run=dry_run)
+        except AlreadyExists as error:
+            raise await _exists(session, name, spec) from error
+
+
+async def _exists(session: Session, name: str, wanted: WorkspaceSpec) -> Conflict:
+    found = read(await get(session, name), Workspace)
+    team = (await session.team()).name
+    unlike = differences(wanted, found.spec)
+    how = f"open it with `footplate workspace open {name}`, or start it with `footplate workspace start {name}`"
+    if not unlike:
+        state = f" ({found.status.phase})" if found.status.phase else ""
+        return Conflict(f"Workspace {name} of team {team} exists already, just as you ask for it{state}.", how)
+    listed = "; ".join(f"{field} is {there}, not {asked}" for field, there, asked in unlike)
+    return Conflict(
+        f"Another workspace {name} exists already in team {team}: {listed}.",
+        f"take another name, or {how}, or delete it first",
+    )
+
+
+def differences(wanted: WorkspaceSpec, found: WorkspaceSpec) -> list[tuple[str, str, str]]:
+    """Fields of the spec: name, what is there, what was asked for. Its state and team are no difference."""
+    ours, theirs = (flat(msgspec.to_builtins(spec)) for spec in (wanted, found))
+    # Defaults are left out of both: compare only after they are alike.
+    keys = sorted((ours.keys() | theirs.keys()) - {"desiredState", "team"})
+    return [
+        (key, theirs.get(key, "the default"), ours.get(key, "the default"))
+        for key in keys
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, str]:
+    """`{"a": {"b": 1}}` → `{"a.b": "1"}`"""
+    if isinstance(value, dict):
+        found: dict[str, str] = {}
+        for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+            found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))  # pyright: ignore[reportUnknownArgumentType]
+        return found
+    return {prefix: str(value)}
+
+
+async def listing(session: Session) -> list[Object]:
+    namespace = await session.namespace()
+    with session.doing("list workspaces"):
+        return (await session.kube.list(WORKSPACE, namespace)).items
+
+
+async def get(session: Session, name: str) -> Object:
+    namespace = await session.namespace()
+    with session.doing(f"read workspace {name}"):
+        try:
+            return await session.kube.get(WORKSPACE, name, namespace)
+        except ApiNotFound as error:
+            raise await session.missing(WORKSPACE, name) from error
+
+
+async def set_state(session: Session, name: str, state: Literal["Running", "Stopped"]) -> bool:
+    """False where it was asked for already. A failed one is tried again."""
+    found = read(await get(session, name), Workspace)
+    steps = [state]
+    if found.spec.desired_state == state:
+        if state == "Stopped" or found.status.phase is not WorkspacePhase.FAILED:
+            return False
+        # What failed stays so until its spec changes.
+        steps = ["Stopped", "Running"]
+    with session.doing(f"change workspace {name}"):
+        for step in steps:
+            patch = {"spec": {"desiredState": step}}
+            await session.kube.patch(WORKSPACE, name, patch, await session.namespace(), manager=MANAGER)
+    return True
+
+
+async def delete(session: Session, name: str) -> None:
+    found = await get(session, name)
+    with session.doing(f"delete workspace {name}"):
+        try:
+            uid: str = found["metadata"]["uid"]
+            await session.kube.delete(WORKSPACE, name, await session.namespace(), uid=uid)
+        except ApiNotFound:
+            pass
+
+
+@dataclass(frozen=True)
+class Wait:
+    """`timeout`: seconds; None: as long as it takes."""
+
+    timeout: float | None = None
+    report: Report = silent
+
+
+async def until_running(session: Session, name: str, wait: Wait) -> Workspace:
+    """Raises WorkloadFailed with the reason where it cannot run, Conflict where it is stopped meanwhile."""
+
+    def judge(state: Workspace | None) -> Workspace | None:
+        if state is None:
+            raise NotFound(f"Workspace {name} is gone: it was deleted.")
+        if not seen(state):
+            return None
+        if state.spec.desired_state == "Stopped":
+            raise Conflict(f"Workspace {name} was stopped.", f"start it with `footplate workspace start {name}`")
+        if state.status.phase is WorkspacePhase.FAILED:
+            raise WorkloadFailed(
+                f"Workspace {name} failed: {state.status.message or 'no reason is given'}",
+                f"see `footplate workspace show {name}`",
+            )
+        return state if state.status.phase is WorkspacePhase.RUNNING else None
+
+    return await wait_for(session, Workspace, name, judge, timeout=wait.timeout, report=wait.report)
+
+
+async def until_stopped(session: Session, name: str, wait: Wait) -> Workspace:
+    def judge(state: Workspace | None) -> Workspace | None:
+        if state is None:
+            raise NotFound(f"Workspace {name} is gone: it was deleted.")
+        if state.spec.desired_state == "Running":
+            raise Conflict(f"Workspace {name} was started again.")
+        return state if seen(state) and state.status.phase is WorkspacePhase.STOPPED else None
+
+    return await wait_for(session, Workspace, name, judge, timeout=wait.timeout, report=wait.report)
+
+
+async def until_gone(session: Session, name: str, wait: Wait, uid: str) -> None:
+    def judge(state: Workspace | None) -> bool | None:
+        return True if state is None or state.metadata.uid != uid else None
+
+    await wait_for(session, Workspace, name, judge, timeout=wait.timeout, report=wait.report)
