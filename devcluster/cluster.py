@@ -1,0 +1,311 @@
+"""Start, stop, look at and delete clusters: what the `footplate cluster` command and the tests call.
+
+All state is below `$FOOTPLATE_DATA/clusters/<name>/`. `start` computes a plan, hands it to the cluster's supervisor and
+waits; it may be repeated at any time and brings back whatever is missing. One call at a time changes a cluster: a second
+one waits for a file lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from devcluster import (
+    addresses,
+    artifacts,
+    bootstrap,
+    build,
+    certificates,
+    kubeconfig,
+    layout,
+    locks,
+    paths,
+    preflight,
+    processes,
+    toolchain,
+)
+from devcluster import spec as specs
+from devcluster.addresses import Endpoints
+from devcluster.apiclient import ApiClient
+from devcluster.build import Progress, Silent
+from devcluster.errors import ClusterNotFound, DevclusterError, PreflightError, StartTimeout
+from devcluster.paths import ClusterPaths
+from devcluster.plan import Plan, Status, write_atomically
+from devcluster.processes import SENTINEL, SUPERVISOR
+from devcluster.spec import ClusterSpec, Profile
+
+START_SECONDS = 120.0
+STOP_SECONDS = 40.0
+POLL = 0.05
+HOPELESS_RESTARTS = 6  # of one component within one start
+UNSUPERVISED_LOOKS = 20
+LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cluster that answers."""
+
+    name: str
+    profile: Profile
+    context: str
+    kubeconfig: Path
+    server: str
+
+
+def cluster_paths(name: str, environment: Mapping[str, str] = os.environ) -> ClusterPaths:
+    return ClusterPaths(paths.clusters_directory(environment) / specs.check_name(name))
+
+
+def start(
+    name: str = specs.DEFAULT_NAME,
+    changes: Mapping[str, object] | None = None,
+    *,
+    progress: Progress | None = None,
+    timeout: float = START_SECONDS,
+    environment: Mapping[str, str] = os.environ,
+) -> Running:
+    """Make it run as its stored spec with `changes` (fields of ClusterSpec) says.
+
+    Raises UsageError, PreflightError, BuildError or StartTimeout. When it was not running before, a failure leaves
+    nothing running; when it was not there before, nothing at all.
+    """
+    progress = progress or Silent()
+    place = cluster_paths(name, environment)
+    with _locked(place, progress):
+        was_there, was_running = place.spec.exists(), bool(processes.of_cluster(place.root))
+        if was_there:
+            spec = specs.merged(specs.read(place.spec, name), changes or {})
+        else:
+            spec = specs.requested(name, changes or {})
+        preflight.check(spec, place.root, os.geteuid())
+        binaries = build.ensure(artifacts.tools_for(spec.profile), paths.cache_directory(environment), progress)
+        try:
+            return _start(spec, place, binaries, progress, time.monotonic() + timeout, running=was_running)
+        except BaseException:
+            if not was_running:
+                _end(place)
+            if not was_there:
+                _remove(place)
+            raise
+
+
+def stop(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = os.environ) -> bool:
+    """End every process and undo every change to the machine; objects and volumes stay. False if nothing ran."""
+    place = cluster_paths(name, environment)
+    with _locked(place, Silent()):
+        ran = bool(processes.of_cluster(place.root))
+        if not ran and not place.root.exists():
+            raise _not_found(name)
+        _end(place)
+        return ran
+
+
+def delete(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = os.environ) -> None:
+    """Stop, and remove everything the cluster kept."""
+    place = cluster_paths(name, environment)
+    with _locked(place, Silent()):
+        if not processes.of_cluster(place.root) and not place.root.exists():
+            raise _not_found(name)
+        _end(place)
+        _remove(place)
+
+
+def exists(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = os.environ) -> bool:
+    return cluster_paths(name, environment).spec.exists()
+
+
+def names(environment: Mapping[str, str] = os.environ) -> list[str]:
+    return sorted(found.parent.name for found in paths.clusters_directory(environment).glob("*/cluster.json"))
+
+
+def running(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = os.environ) -> Running:
+    """Where a started cluster is reached; raises ClusterNotFound. It may have been stopped since."""
+    place = cluster_paths(name, environment)
+    spec, endpoints = specs.read(place.spec, name), addresses.read(place)
+    if endpoints is None or not place.kubeconfig.exists():
+        raise _not_found(name)
+    return _running(spec, endpoints, place)
+
+
+def program(name: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where a built program such as `kubectl` lies; raises PreflightError when it is not built."""
+    cache = paths.cache_directory(environment)
+    tool = next(tool for tool in artifacts.TOOLS if name in tool.packages)
+    go = toolchain.find(cache)
+    found = build.place(tool, cache, go) / name if go else None
+    if found is None or not found.exists():
+        raise PreflightError(f"{name} is not built", "`footplate cluster start` builds it")
+    return found
+
+
+def _running(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths) -> Running:
+    return Running(spec.name, spec.profile, spec.context, place.kubeconfig, endpoints.server)
+
+
+def _not_found(name: str) -> ClusterNotFound:
+    return ClusterNotFound(f"there is no cluster {name!r} here", f"start it: footplate cluster start --name {name}")
+
+
+@contextlib.contextmanager
+def _locked(place: ClusterPaths, progress: Progress) -> Generator[None]:
+    preflight.check_writable(place.root)
+    lock = place.root.parent / f".{place.root.name}.lock"
+    with locks.exclusive(lock, lambda: progress.detail("another command is changing this cluster; waiting for it")):
+        try:
+            yield
+        finally:
+            if not place.root.exists():
+                lock.unlink(missing_ok=True)
+
+
+def _start(
+    spec: ClusterSpec,
+    place: ClusterPaths,
+    binaries: Mapping[str, Path],
+    progress: Progress,
+    deadline: float,
+    *,
+    running: bool,
+) -> Running:
+    clusters = place.root.parent
+    progress.begin(f"cluster {spec.name}")
+    with locks.exclusive(clusters / ".addresses.lock"):
+        others = [found for found in addresses.reserved(clusters) if found != addresses.read(place)]
+        endpoints = addresses.settle(spec, place.root, addresses.read(place), others, running=running)
+        addresses.write(place, endpoints)
+    plan = _write_plan(spec, endpoints, place, binaries)
+    _supervise(place)
+    _wait_ready(place, plan, progress, deadline)
+    progress.detail("creating its objects")
+    with ApiClient(endpoints, place) as api:
+        bootstrap.apply(spec, api, deadline)
+    write_atomically(place.kubeconfig, kubeconfig.render(place, endpoints.server, spec.context, "admin"))
+    progress.done(f"cluster {spec.name} is ready: {endpoints.server}")
+    return _running(spec, endpoints, place)
+
+
+def _write_plan(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths, binaries: Mapping[str, Path]) -> Plan:
+    place.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for directory in (place.logs, place.config, place.run, place.volumes, place.audit_log.parent):
+        directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(place.spec, msgspec.json.format(msgspec.json.encode(spec)))
+    certificates.ensure(place, layout.leaves(spec, endpoints), certificates.utc_now())
+    for path, content in layout.files(spec, endpoints, place).items():
+        if not path.exists() or path.read_bytes() != content:
+            write_atomically(path, content)
+    plan = Plan(layout.components(spec, endpoints, place, binaries), endpoints.node)
+    write_atomically(place.plan, msgspec.json.encode(plan))
+    return plan
+
+
+def _of(place: ClusterPaths, component: str) -> list[processes.Process]:
+    return [process for process in processes.of_cluster(place.root) if process.component == component]
+
+
+def _supervise(place: ClusterPaths) -> None:
+    """Tell the supervisor of the new plan, or start one."""
+    if supervisors := _of(place, SUPERVISOR):
+        for process in supervisors:
+            processes.send(process, place.root, signal.SIGHUP)
+        return
+    place.status.unlink(missing_ok=True)
+    package = str(Path(__file__).parent.parent)
+    search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": search,
+        processes.CLUSTER_VARIABLE: str(place.root),
+        processes.COMPONENT_VARIABLE: SUPERVISOR,
+    }
+    with place.log(SUPERVISOR).open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "devcluster.supervisor", str(place.root)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def read_status(place: ClusterPaths) -> Status | None:
+    try:
+        return msgspec.json.decode(place.status.read_bytes(), type=Status)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def unready(place: ClusterPaths, plan: Plan, status: Status | None) -> list[str]:
+    """Components that do not run as planned, or are not ready."""
+    wanted = plan.digests()
+    if status is None or status.plan != wanted:
+        return list(wanted)
+    return [name for name in wanted if not is_up(place, status, name)]
+
+
+def is_up(place: ClusterPaths, status: Status, name: str) -> bool:
+    component = status.components.get(name)
+    if component is None or not component.ready:
+        return False
+    process = processes.read(component.pid, place.root)
+    return process is not None and process.start_ticks == component.start_ticks
+
+
+def _wait_ready(place: ClusterPaths, plan: Plan, progress: Progress, deadline: float) -> None:
+    before = read_status(place)
+    restarts = {name: found.restarts for name, found in before.components.items()} if before else {}
+    alone = 0
+    while True:
+        status = read_status(place)
+        waiting = unready(place, plan, status)
+        if not waiting:
+            return
+        progress.detail(f"waiting for {', '.join(waiting)}")
+        for name in waiting:
+            known = status.components.get(name) if status else None
+            if known and known.restarts - restarts.get(name, 0) >= HOPELESS_RESTARTS:
+                raise DevclusterError(f"{name} ends as soon as it starts ({known.last_exit}){_last_words(place, name)}")
+        if time.monotonic() > deadline:
+            raise StartTimeout(f"{', '.join(waiting)} did not become ready in time{_last_words(place, waiting[0])}")
+        if not {SUPERVISOR, SENTINEL} & {process.component for process in processes.of_cluster(place.root)}:
+            alone += 1
+        if alone > UNSUPERVISED_LOOKS:
+            raise DevclusterError(f"the cluster's supervisor could not be started{_last_words(place, SUPERVISOR)}")
+        time.sleep(POLL)
+
+
+def _last_words(place: ClusterPaths, component: str) -> str:
+    try:
+        lines = place.log(component).read_text(errors="replace").splitlines()[-LOG_LINES:]
+    except FileNotFoundError:
+        return ""
+    return "\n".join([f"; the last lines of {component}'s log:", *(f"  {line[:400]}" for line in lines)])
+
+
+def _end(place: ClusterPaths) -> None:
+    """End every process of the cluster, whoever supervises them."""
+    supervisors = _of(place, SUPERVISOR)
+    processes.end(supervisors, place.root, STOP_SECONDS)
+    for _ in range(2):  # a process in the middle of its exec is not seen for an instant
+        while left := processes.of_cluster(place.root):
+            processes.end(left, place.root, 3.0)
+        time.sleep(POLL)
+    shutil.rmtree(place.run, ignore_errors=True)
+
+
+def _remove(place: ClusterPaths) -> None:
+    if not place.root.exists():
+        return
+    shutil.rmtree(place.root)

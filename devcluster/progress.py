@@ -1,0 +1,44 @@
+"""Progress for people: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.status import Status
+
+PLAIN_INTERVAL = 20.0  # seconds between lines of detail where there is no terminal
+
+
+class ConsoleProgress:
+    def __init__(self, console: Console) -> None:
+        self._console: Console = console
+        self._title: str = ""
+        self._status: Status | None = None
+        self._last_line: float = 0.0
+
+    def begin(self, title: str) -> None:
+        self._title = title
+        self._last_line = time.monotonic()
+        if self._console.is_terminal:
+            self._stop()
+            self._status = self._console.status(title)
+            self._status.start()
+        else:
+            self._console.print(title, markup=False, highlight=False)
+
+    def detail(self, text: str) -> None:
+        if self._status is not None:
+            self._status.update(f"{self._title}: {text}")
+        elif time.monotonic() - self._last_line > PLAIN_INTERVAL:
+            self._last_line = time.monotonic()
+            self._console.print(f"{self._title}: {text}", markup=False, highlight=False)
+
+    def done(self, text: str) -> None:
+        self._stop()
+        self._console.print(text, markup=False, highlight=False)
+
+    def _stop(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None

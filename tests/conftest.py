@@ -1,0 +1,70 @@
+"""Clusters that tests share: one API server for `tests/integration`, one node with real pods for `tests/node`.
+
+Each is started at its first use in a data directory of its own and removed at the end of the session. With
+`FOOTPLATE_TEST_CLUSTER` (`FOOTPLATE_TEST_NODE_CLUSTER`) set to a kubeconfig, that running cluster is used and left alone.
+Tests keep to namespaces of their own.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from devcluster import artifacts, build, cluster, paths
+from devcluster.progress import ConsoleProgress
+
+FOLDER_MARKERS = {"integration": "api", "node": "full"}
+
+
+@dataclass(frozen=True)
+class ApiCluster:
+    """A control plane with three simulated nodes of eight H100 each: pods are Running at once and never end by themselves."""
+
+    kubeconfig: Path
+    context: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in FOLDER_MARKERS:
+            if f"/tests/{marker}/" in item.path.as_posix():
+                item.add_marker(marker)
+    if os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("node"):
+                item.add_marker(pytest.mark.skip(reason="a cluster with real pods needs root"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Compile what the selected tests need before the first of them, whose time limit a build would exceed."""
+    from rich.console import Console
+
+    if session.config.option.collectonly:
+        return
+    for marker, profile in FOLDER_MARKERS.items():
+        if any(item.get_closest_marker(marker) and not item.get_closest_marker("skip") for item in session.items):
+            tools = artifacts.tools_for(profile)
+            build.ensure(tools, paths.cache_directory(), ConsoleProgress(Console(stderr=True)))
+
+
+def running_cluster(variable: str) -> ApiCluster | None:
+    if not (kubeconfig := os.environ.get(variable)):
+        return None
+    return ApiCluster(Path(kubeconfig), yaml.safe_load(Path(kubeconfig).read_text())["current-context"])
+
+
+@pytest.fixture(scope="session")
+def api_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiCluster]:
+    if given := running_cluster("FOOTPLATE_TEST_CLUSTER"):
+        yield given
+        return
+    environment = {**os.environ, "FOOTPLATE_DATA": str(tmp_path_factory.mktemp("data"))}
+    changes = {"profile": "api", "kwok_nodes": 3, "kwok_gpus": "H100:8"}
+    started = cluster.start("test", changes, environment=environment)
+    try:
+        yield ApiCluster(started.kubeconfig, started.context)
+    finally:
+        cluster.delete("test", environment=environment)
