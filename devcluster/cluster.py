@@ -38,7 +38,7 @@ from devcluster import spec as specs
 from devcluster.addresses import Endpoints
 from devcluster.apiclient import ApiClient
 from devcluster.build import Progress, Silent
-from devcluster.errors import ClusterNotFound, DevclusterError, PreflightError, StartTimeout
+from devcluster.errors import ClusterNotFound, DevclusterError, PreflightError, StartTimeout, UsageError
 from devcluster.paths import ClusterPaths
 from devcluster.plan import Plan, Status, write_atomically
 from devcluster.processes import SENTINEL, SUPERVISOR
@@ -136,6 +136,18 @@ def running(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = 
     if endpoints is None or not place.kubeconfig.exists():
         raise _not_found(name)
     return _running(spec, endpoints, place)
+
+
+def log_files(name: str, component: str | None = None, *, environment: Mapping[str, str] = os.environ) -> list[Path]:
+    """One component's log or all; raises ClusterNotFound, UsageError for a component that has none."""
+    place = cluster_paths(name, environment)
+    specs.read(place.spec, name)
+    found = {path.stem: path for path in sorted(place.logs.glob("*.log"))}
+    if component is None:
+        return list(found.values())
+    if component not in found:
+        raise UsageError(f"{component!r} has no log in cluster {name!r}; these have: {', '.join(found) or 'none yet'}")
+    return [found[component]]
 
 
 def program(name: str, environment: Mapping[str, str] = os.environ) -> Path:

@@ -85,6 +85,15 @@ def started_at(process: Process) -> float:
     return int(boot.split()[1]) + process.start_ticks / os.sysconf("SC_CLK_TCK")
 
 
+def resident_mib(pid: int) -> int:
+    """Memory in RAM, 0 for a process that is gone."""
+    try:
+        pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
 @contextlib.contextmanager
 def opened(process: Process, cluster: Path) -> Generator[int | None]:
     """A pidfd of this very process, or None when it is gone."""

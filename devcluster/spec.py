@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +85,16 @@ def check(spec: ClusterSpec) -> ClusterSpec:
         if cidr:
             parse_cidr(cidr, option)
     return spec
+
+
+def parse_gates(texts: Iterable[str]) -> dict[str, bool]:
+    gates: dict[str, bool] = {}
+    for text in texts:
+        gate, _, value = text.partition("=")
+        if not gate or value not in {"true", "false"}:
+            raise UsageError(f"--feature-gate {text!r}: write NAME=true or NAME=false")
+        gates[gate] = value == "true"
+    return gates
 
 
 def parse_cidr(text: str, option: str) -> ipaddress.IPv4Network:
