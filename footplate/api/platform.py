@@ -10,6 +10,15 @@ CONFIG_MAP = "footplate-platform"
 KEY = "platform.json"
 OBJECT_STORE_SECRET = "footplate-object-store"
 
+#: Service accounts in each team's namespace.
+SERVICE_ACCOUNT_WORKSPACE = "workspace"
+SERVICE_ACCOUNT_JOB = "job"
+
+
+def priority_class(priority: str) -> str:
+    """The PriorityClass of a spec's ``priority``."""
+    return f"footplate-{priority}"
+
 
 class Team(Wire, frozen=True):
     """``data_uri`` is where the team's data, checkpoints and code snapshots go: ``s3://bucket/prefix`` or ``gs://…``."""
