@@ -227,7 +227,13 @@ def _field(node: Json, components: Json, defaults: bool) -> Json:
         not defaults or default is None or (not default and "properties" not in schema)
     ):  # an empty list or map says nothing
         return schema
-    return {**schema, "default": default}
+    return {**schema, "default": _filled(schema, default)}
+
+
+def _filled(schema: Json, default: Any) -> Any:
+    """With the defaults of its own fields: the API server holds a default against the field's rules as it stands."""
+    own: Json = {name: child["default"] for name, child in schema.get("properties", {}).items() if "default" in child}
+    return {**own, **default} if own else default
 
 
 def _rule(rule: Rule) -> Json:

@@ -1,5 +1,7 @@
 """Workspace: one person's interactive environment."""
 
+import hashlib
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -8,6 +10,25 @@ from msgspec import Meta
 
 from footplate.api.meta import API_VERSION, Condition, ObjectMeta, Wire
 from footplate.api.resources import Datasets, Duration, Env, Quantity, Resources, TeamName, rules
+
+PORT = 8888
+HOME = "/home/footplate"
+DEFAULT_OWNER = "default"
+TOKEN_KEY = "token"
+
+
+def owner_slug(owner: str | None) -> str:
+    """The owner as a label's value and in names: `alice`; `alice@example.com` → `alice-example-com-4f2a90`."""
+    owner = owner or DEFAULT_OWNER
+    slug = re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:40].strip("-")
+    if slug == owner:
+        return slug
+    return f"{slug}-{hashlib.sha256(owner.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def token_secret(owner: str | None) -> str:
+    """The Secret in the team's namespace whose key ``token`` opens the owner's workspaces."""
+    return f"workspace-token-{owner_slug(owner)}"
 
 
 class WorkspacePhase(StrEnum):

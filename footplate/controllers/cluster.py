@@ -64,6 +64,7 @@ class ContainerState(Seen, frozen=True):
 
 class ContainerStatus(Seen, frozen=True):
     name: str
+    image: str = ""
     ready: bool = False
     restart_count: int = 0
     state: ContainerState = ContainerState()
@@ -135,7 +136,9 @@ class Claim(Seen, frozen=True):
     status: ClaimStatus = ClaimStatus()
 
 
-class Service(Seen, frozen=True):
+class Bare(Seen, frozen=True):
+    """Any object of which only its being there counts."""
+
     metadata: Metadata
 
 
@@ -171,6 +174,17 @@ class PodGroup(Seen, frozen=True):
 
     metadata: Metadata
     status: PodGroupStatus = PodGroupStatus()
+
+
+class AdmissionStatus(Seen, frozen=True):
+    conditions: tuple[PodCondition, ...] = ()
+
+
+class Admission(Seen, frozen=True):
+    """Kueue's Workload: what it says of a Job."""
+
+    metadata: Metadata
+    status: AdmissionStatus = AdmissionStatus()
 
 
 class NodeSpec(Seen, frozen=True):

@@ -358,16 +358,19 @@ class Client:
         tail: int | None = None,
         previous: bool = False,
         timestamps: bool = False,
-        since_seconds: int | None = None,
+        since_time: str | None = None,
     ) -> AsyncGenerator[bytes]:
-        """Lines without their newline; a carriage return within a line stays."""
+        """Lines without their newline; a carriage return within a line stays.
+
+        `since_time`: RFC 3339; the server drops its fraction, so that lines of that very second come (again).
+        """
         query: Query = {
             "container": container,
             "follow": follow or None,
             "tailLines": tail,
             "previous": previous or None,
             "timestamps": timestamps or None,
-            "sinceSeconds": since_seconds,
+            "sinceTime": since_time,
         }
         idle = None if follow else 65.0
         stream = self.transport.open(

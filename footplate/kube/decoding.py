@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,8 @@ from footplate.kube.resource import Resource
 
 Object = dict[str, Any]
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -110,7 +113,12 @@ def watch_event(line: bytes, type: type[T]) -> Event[T]:
     if envelope.type == "BOOKMARK":
         ended = (metadata.annotations or {}).get(INITIAL_EVENTS_END) == "true"
         return Event("BOOKMARK", None, metadata.resource_version, ended)  # pyright: ignore[reportReturnType]
-    return Event(envelope.type, decode(envelope.object, type), metadata.resource_version)
+    try:
+        return Event(envelope.type, decode(envelope.object, type), metadata.resource_version)
+    except ApiError as error:
+        # One object of a form that we cannot read must not blind us to all others.
+        log.error("%s passed over: %s", envelope.type, error)
+        return Event("BOOKMARK", None, metadata.resource_version)  # pyright: ignore[reportReturnType]
 
 
 def _unreadable(body: bytes, type: type[Any], error: Exception) -> ApiError:

@@ -70,7 +70,7 @@ class Informer(Generic[T]):
         self.error: KubeError | None = None
         """Why the copy may be stale just now; None while a stream is open."""
         self._client = client
-        self._type: Any = type
+        self.type: Any = type
         self._scope: dict[str, Any] = {"namespace": namespace, "labels": labels, "fields": fields}
         self._watch_list = watch_list
         self._reconnect = reconnect or Reconnect()
@@ -143,7 +143,7 @@ class Informer(Generic[T]):
             except (Invalid, BadRequest) as error:
                 log.info("%s: no streaming lists here, listing in pages: %s", self.resource.plural, error)
                 self._watch_list = False
-        listing = await self._client.list(self.resource, type=self._type, **self._scope)
+        listing = await self._client.list(self.resource, type=self.type, **self._scope)
         self._replace({key_of(item): item for item in listing.items})
         self._version = listing.resource_version
         self.error = None
@@ -151,7 +151,7 @@ class Informer(Generic[T]):
 
     async def _sync_by_watch(self) -> bool:
         present: dict[Key, T] | None = {}
-        events = self._client.watch(self.resource, type=self._type, initial_events=True, **self._scope)
+        events = self._client.watch(self.resource, type=self.type, initial_events=True, **self._scope)
         async with aclosing(events):
             async for event in events:
                 if present is None:
@@ -170,7 +170,7 @@ class Informer(Generic[T]):
 
     async def _follow(self, version: str) -> bool:
         progressed = False
-        events = self._client.watch(self.resource, type=self._type, resource_version=version, **self._scope)
+        events = self._client.watch(self.resource, type=self.type, resource_version=version, **self._scope)
         async with aclosing(events):
             async for event in events:
                 self.error = None

@@ -71,6 +71,8 @@ class Transport:
         self._timeouts = timeouts or Timeouts()
         self._connections = connections
         self._observe = observe
+        self.gate: Callable[[], None] | None = None
+        """Asked before every write is sent; what it raises goes to the caller."""
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._tls: dict[ClientCertificate | None, ssl.SSLContext] = {}
         self._host = URL(connection.server).authority
@@ -130,6 +132,8 @@ class Transport:
                 sock_read=idle if stream else self._timeouts.answer,
             )
             wire = await self._wire()
+            if self.gate is not None and method not in ("GET", "HEAD"):
+                self.gate()
             wire.headers["Accept"] = accept
             if body is not None:
                 wire.headers["Content-Type"] = content_type

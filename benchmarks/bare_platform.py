@@ -1,0 +1,87 @@
+"""What the controllers need in a bare API server: kinds, settings, priorities and teams, without the Pulumi program."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from footplate.api import crds, labels
+from footplate.api.environment import Environment, EnvironmentSpec
+from footplate.api.meta import ObjectMeta
+from footplate.api.platform import (
+    CONFIG_MAP,
+    SERVICE_ACCOUNT_JOB,
+    SERVICE_ACCOUNT_WORKSPACE,
+    ObjectStore,
+    Platform,
+    Team,
+    priority_class,
+)
+from footplate.controllers import kinds
+from footplate.kube.client import Client
+from footplate.kube.resource import Resource
+
+Json = dict[str, Any]
+
+CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
+NAMESPACE = Resource("", "v1", "Namespace", "namespaces", False)
+SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts", True)
+PRIORITY_CLASS = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False)
+
+ENVIRONMENT = "jupyter"
+MANAGER = "footplate-setup"
+
+
+def platform(teams: Sequence[str], **more: Any) -> Platform:
+    return Platform(
+        version="0",
+        platform_image="footplate.local/platform:test",
+        state_uri="s3://footplate/state",
+        teams=tuple(Team(team, f"s3://footplate/teams/{team}") for team in teams),
+        object_store=ObjectStore(endpoint="http://store.invalid:9000"),
+        **more,
+    )
+
+
+async def install_kinds(client: Client) -> None:
+    for manifest in crds.manifests():
+        await client.apply(CRD, manifest, manager=MANAGER)
+    for manifest in crds.manifests():
+        await client.wait(CRD, manifest["metadata"]["name"], None, _established, 20.0)
+    for priority, value in (("interactive", 10_000), ("training", 5_000), ("batch", 1_000)):
+        body = {"metadata": {"name": priority_class(priority)}, "value": value, "preemptionPolicy": "Never"}
+        await client.apply(PRIORITY_CLASS, body, manager=MANAGER)
+    await install_environment(client, ENVIRONMENT, "footplate.local/jupyter:test")
+
+
+def _established(crd: Json | None) -> bool:
+    conditions = ((crd or {}).get("status") or {}).get("conditions") or []
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+
+async def install_environment(client: Client, name: str, image: str) -> None:
+    await client.apply(
+        kinds.ENVIRONMENT, Environment(ObjectMeta(name=name), EnvironmentSpec(image=image)), manager=MANAGER
+    )
+
+
+async def install_settings(client: Client, system: str, settings: Platform) -> None:
+    await client.apply(NAMESPACE, {"metadata": {"name": system}}, manager=MANAGER)
+    body = {"metadata": {"name": CONFIG_MAP, "namespace": system}, "data": settings.to_config_map_data()}
+    await client.apply(kinds.CONFIG_MAP, body, manager=MANAGER)
+
+
+async def install_team(client: Client, team: str) -> str:
+    """The team's namespace, with Pod Security `restricted` enforced."""
+    name = labels.TEAM_NAMESPACE_PREFIX + team
+    marked = {labels.TEAM: team, "pod-security.kubernetes.io/enforce": "restricted"}
+    await client.apply(NAMESPACE, {"metadata": {"name": name, "labels": marked}}, manager=MANAGER)
+    accounts = (SERVICE_ACCOUNT_WORKSPACE, SERVICE_ACCOUNT_JOB)
+    await asyncio.gather(
+        *(
+            client.apply(SERVICE_ACCOUNT, {"metadata": {"name": account, "namespace": name}}, manager=MANAGER)
+            for account in accounts
+        )
+    )
+    return name

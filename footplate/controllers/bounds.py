@@ -1,0 +1,26 @@
+"""Every wait has a bound: the times and counts after which the controllers stop waiting. Each is a command-line option."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Bounds:
+    start: timedelta = timedelta(minutes=20)
+    """From being given a node to being ready: image pull, data, start of the server or of the processes."""
+    early: timedelta = timedelta(minutes=10)
+    """A workspace or attempt that ended sooner than this after it was ready counts as a failed start."""
+    stop: timedelta = timedelta(minutes=3)
+    """For the pods of a failed attempt to end, beside their grace: after it the next attempt does not wait for them."""
+    failed_starts: int = 5
+    """In a row, through its own fault: then the workspace is Failed."""
+    first_delay: timedelta = timedelta(seconds=2)
+    longest_delay: timedelta = timedelta(minutes=5)
+    pods_created: timedelta = timedelta(seconds=10)
+    """From a Job's creation to its pods' before it is asked what keeps them."""
+
+    def delay(self, failed: int) -> timedelta:
+        """Before the next start, after `failed` early ends in a row."""
+        if failed <= 0:
+            return timedelta(0)
+        return min(self.first_delay * 2 ** min(failed - 1, 30), self.longest_delay)

@@ -1,0 +1,149 @@
+"""What the pods of workspaces and of jobs share: who they run as, what they may use, which data they see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from footplate.api.platform import Platform
+from footplate.api.resources import Dataset, Gpu, Resources
+from footplate.controllers import gpus
+
+Json = dict[str, Any]
+
+SHARED = "/footplate"
+CODE_DIR = f"{SHARED}/code"
+CHECKPOINT_DIR = f"{SHARED}/checkpoints"
+SHARED_MOUNT: Json = {"name": "footplate", "mountPath": SHARED}
+SHARED_VOLUME: Json = {"name": "footplate", "emptyDir": {}}
+SHM_MOUNT: Json = {"name": "shm", "mountPath": "/dev/shm"}
+SHM_VOLUME: Json = {"name": "shm", "emptyDir": {"medium": "Memory"}}
+
+#: Pod Security `restricted`. Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
+POD_SECURITY: Json = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "runAsGroup": 1000,
+    "fsGroup": 1000,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: Json = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+#: Of the platform's own containers in a pod. Small: they count against the team's quota beside the user's.
+PREPARE_RESOURCES: Json = {
+    "requests": {"cpu": "10m", "memory": "64Mi"},
+    "limits": {"cpu": "2", "memory": "1Gi"},
+}
+AGENT_RESOURCES: Json = {
+    "requests": {"cpu": "10m", "memory": "64Mi"},
+    "limits": {"cpu": "1", "memory": "512Mi"},
+}
+
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+def container_resources(resources: Resources) -> Json:
+    amounts = {"cpu": resources.cpu, "memory": resources.memory}
+    if resources.gpu:
+        amounts[gpus.resource(resources.gpu)] = str(resources.gpu.count)
+    return {"requests": amounts, "limits": amounts}
+
+
+def placement(gpu: Gpu | None) -> Json:
+    """PodSpec fields that lead to nodes with the GPU."""
+    fields: Json = {}
+    affinity = gpus.affinity(gpu)
+    if affinity:
+        fields["affinity"] = affinity
+    if gpu:
+        fields["tolerations"] = [{"key": gpus.GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    return fields
+
+
+def environment(values: Mapping[str, str]) -> list[Json]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def main_environment(user: Mapping[str, str], ours: Mapping[str, str], platform: Platform) -> list[Json]:
+    """Of the user's container: the platform's contract wins over the user's values, those over the object store's."""
+    store = [entry for entry in object_store_environment(platform) if entry["name"] not in user]
+    return environment({**user, **ours}) + store
+
+
+def object_store_environment(platform: Platform) -> list[Json]:
+    """How to reach the object store; credentials from the namespace's Secret, where there is one."""
+    store = platform.object_store
+    env = environment({"AWS_REGION": store.region})
+    if store.endpoint:
+        env += environment({"AWS_ENDPOINT_URL": store.endpoint})
+    if store.secret_name:
+        for key in _CREDENTIALS:
+            reference = {"name": store.secret_name, "key": key, "optional": True}
+            env.append({"name": key, "valueFrom": {"secretKeyRef": reference}})
+    return env
+
+
+def copied(datasets: Sequence[Dataset]) -> list[Dataset]:
+    return [dataset for dataset in datasets if not dataset.uri.startswith("pvc://")]
+
+
+def claim_of(dataset: Dataset) -> tuple[str, str] | None:
+    """Claim and path of a `pvc://` dataset."""
+    if not dataset.uri.startswith("pvc://"):
+        return None
+    claim, _, path = dataset.uri.removeprefix("pvc://").partition("/")
+    return claim, path.strip("/")
+
+
+def dataset_volumes(datasets: Sequence[Dataset]) -> list[Json]:
+    volumes: list[Json] = []
+    for dataset in datasets:
+        found = claim_of(dataset)
+        source: Json = {"emptyDir": {}}
+        if found:
+            source = {"persistentVolumeClaim": {"claimName": found[0]}}
+        volumes.append({"name": _volume(dataset), **source})
+    return volumes
+
+
+def dataset_mounts(datasets: Sequence[Dataset], *, filling: bool = False) -> list[Json]:
+    """`filling`: for the container that copies the data in."""
+    mounts: list[Json] = []
+    for dataset in datasets:
+        found = claim_of(dataset)
+        mount: Json = {"name": _volume(dataset), "mountPath": dataset.mount_path}
+        if dataset.read_only and not filling:
+            mount["readOnly"] = True
+        if found and found[1]:
+            mount["subPath"] = found[1]
+        mounts.append(mount)
+    return mounts
+
+
+def prepare(platform: Platform, datasets: Sequence[Dataset], env: Mapping[str, str]) -> Json:
+    """The init container that brings code, data and the last checkpoint in."""
+    wanted = copied(datasets)
+    listed = [{"name": d.name, "uri": d.uri, "path": d.mount_path} for d in wanted]
+    values = {
+        "FOOTPLATE_CODE_DIR": CODE_DIR,
+        "FOOTPLATE_CHECKPOINT_DIR": CHECKPOINT_DIR,
+        "FOOTPLATE_DATASETS": msgspec.json.encode(listed).decode(),
+        **env,
+    }
+    return {
+        "name": "prepare",
+        "image": platform.platform_image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-m", "footplate.agent.prepare"],
+        "env": environment(values) + object_store_environment(platform),
+        "resources": PREPARE_RESOURCES,
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [SHARED_MOUNT, *dataset_mounts(wanted, filling=True)],
+    }
+
+
+def _volume(dataset: Dataset) -> str:
+    return f"dataset-{dataset.name}"

@@ -1,0 +1,153 @@
+"""One replica of the controllers: warm caches in every replica, work in the one that leads.
+
+Order at the start: HTTP, informers, Lease, workers. At the end (SIGTERM): no new keys, running reconciles finish, events
+are written, the Lease is given back, so that the next replica leads at once. A replica that loses the Lease ends with an
+error: the cluster starts it afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from footplate.api import labels
+from footplate.api.meta import GROUP
+from footplate.controllers import kinds, loop
+from footplate.controllers.bounds import Bounds
+from footplate.controllers.caches import Caches, detect
+from footplate.controllers.children import Applier
+from footplate.controllers.loop import Controller, Shared
+from footplate.controllers.serving import serving
+from footplate.controllers.trainingjob.controller import TrainingJobController
+from footplate.controllers.workspace.controller import WorkspaceController
+from footplate.kube.client import Client
+from footplate.kube.connection import Connection
+from footplate.kube.events import Recorder, stopped
+from footplate.kube.lease import LeaderElection, LeadershipLost, Timing
+from footplate.kube.metrics import Metrics
+
+LEASE = "footplate-controllers"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    system: str = labels.SYSTEM_NAMESPACE
+    """The namespace of the Lease and of the platform's settings."""
+    port: int = 8080
+    workers: int = 16
+    """Keys of one kind under work at once."""
+    stop: float = 10.0
+    """Seconds for running reconciles to finish after SIGTERM."""
+    identity: str = ""
+    """The pod's name; empty: made up."""
+    timing: Timing = field(default_factory=Timing)
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+async def run(
+    connection: Connection, options: Options, stop: asyncio.Event, *, serves: Callable[[int], None] = lambda port: None
+) -> None:
+    """Until `stop` is set. Raises LeadershipLost, KubeError. `serves` is told the HTTP port."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    metrics = Metrics(registry)
+    async with (
+        Client(connection, user_agent=kinds.MANAGER, observe=metrics.request) as client,
+        Client(connection, user_agent=kinds.MANAGER, connections=2) as leasing,
+    ):
+        caches = Caches(client, await detect(client), options.system)
+        pod = options.identity or f"{os.uname().nodename}-{os.getpid()}"
+        election = LeaderElection(
+            leasing,
+            options.system,
+            LEASE,
+            f"{pod}_{secrets.token_hex(4)}",
+            former=f"{options.identity}_" if options.identity else None,
+            timing=options.timing,
+            changed=metrics.leads(LEASE),
+        )
+        client.transport.gate = lambda: _leading(election)
+        recorder = Recorder(client, f"{GROUP}/{LEASE}", pod)
+        shared = Shared(client, recorder, metrics, time.monotonic)
+        applier = Applier(client, caches.by_resource())
+        controllers: list[Controller] = [
+            WorkspaceController(caches, applier, shared, options.bounds),
+            TrainingJobController(caches, applier, shared, options.bounds),
+        ]
+        for controller in controllers:
+            controller.watch()
+
+        def ready() -> str | None:
+            missing = caches.missing()
+            return f"waiting for {', '.join(missing)}" if missing else None
+
+        async with serving(options.port, registry, healthy=lambda: None, ready=ready) as port:
+            serves(port)
+            await _until_stopped(caches, election, controllers, shared, options, stop)
+
+
+async def _until_stopped(
+    caches: Caches,
+    election: LeaderElection,
+    controllers: list[Controller],
+    shared: Shared,
+    options: Options,
+    stop: asyncio.Event,
+) -> None:
+    async def lead() -> None:
+        recording = asyncio.create_task(shared.recorder.run())
+        working = [asyncio.create_task(loop.run(c, shared, options.workers)) for c in controllers]
+        ending = asyncio.create_task(stop.wait())
+        await asyncio.wait((ending, *working), return_when=asyncio.FIRST_COMPLETED)
+        for controller in controllers:
+            controller.queue.shut_down()
+        _, late = await asyncio.wait(working, timeout=options.stop)
+        for task in late:
+            task.cancel()
+        await stopped(shared.recorder, recording, 2.0)
+        await asyncio.gather(*working, return_exceptions=True)
+        ending.cancel()
+        if not stop.is_set():
+            raise RuntimeError("a controller ended by itself")
+
+    async def act() -> None:
+        await caches.synced()
+        log.info("caches are filled, waiting to lead")
+        await election.run(lead)
+
+    watching = asyncio.create_task(caches.run())
+    acting = asyncio.create_task(act())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((watching, acting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done() and election.is_leader():
+            await asyncio.wait((acting,), timeout=options.stop + 5.0)
+    finally:
+        for task in (watching, acting, stopping):
+            task.cancel()
+        results = await asyncio.gather(watching, acting, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+def _leading(election: LeaderElection) -> None:
+    if not election.is_leader():
+        raise LeadershipLost("this replica does not lead any more")
+
+
+def options_from_environment(environ: dict[str, str]) -> Options:
+    """What the Deployment tells its pods."""
+    return Options(
+        system=environ.get("POD_NAMESPACE") or labels.SYSTEM_NAMESPACE,
+        identity=environ.get("POD_NAME", ""),
+    )

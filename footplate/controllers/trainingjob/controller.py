@@ -1,0 +1,235 @@
+"""Watches TrainingJobs and whatever decides their fate, and brings each to what its spec says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from footplate.api import Environment, TrainingJob, labels
+from footplate.api.trainingjob import JobPhase, TrainingJobStatus
+from footplate.controllers import caches, cluster, kinds, loop
+from footplate.controllers.bounds import Bounds
+from footplate.controllers.caches import Caches
+from footplate.controllers.children import Applier, Slot, compare
+from footplate.controllers.cluster import Metadata
+from footplate.controllers.loop import Refusals, Said, Shared
+from footplate.controllers.trainingjob.attempts import removal
+from footplate.controllers.trainingjob.desired import desired
+from footplate.controllers.trainingjob.observed import Observed, current, number_of
+from footplate.controllers.trainingjob.status import next_look, status
+from footplate.kube.errors import Conflict, NotFound
+from footplate.kube.resource import Resource
+from footplate.kube.store import Key
+
+SPREAD = 0.05
+"""Seconds between those who wait, oldest first, when something was set free: each sees what the one before took."""
+
+T = TypeVar("T", cluster.Job, cluster.Pod, cluster.PodGroup, cluster.Bare)
+Labelled = cluster.Job | cluster.Pod | cluster.PodGroup | cluster.Bare
+
+
+class _Event(msgspec.Struct):
+    message: str = ""
+    reason: str = ""
+
+
+class TrainingJobController:
+    name = "trainingjob"
+
+    def __init__(self, caches_: Caches, applier: Applier, shared: Shared, bounds: Bounds) -> None:
+        self.queue = loop.new_queue(self.name, shared.metrics, shared.clock)
+        self._caches = caches_
+        self._applier = applier
+        self._shared = shared
+        self._bounds = bounds
+        self._refusals = Refusals(shared.clock)
+
+    def watch(self) -> None:
+        c = self._caches
+        c.training_jobs.add_handler(self._job_changed)
+        for informer in (c.pods, c.jobs, c.services):
+            informer.add_handler(self._child_changed)
+        if c.served.pod_groups:
+            c.pod_groups.add_handler(self._child_changed)
+        if c.served.kueue:
+            c.admissions.add_handler(self._admission_changed)
+        c.claims.add_handler(self._claim_changed)
+        c.environments.add_handler(self._environment_changed)
+        c.settings.add_handler(lambda key, old, new: self._freed(caches.EVERYWHERE))
+        c.nodes.add_handler(lambda key, old, new: self._freed(caches.EVERYWHERE))
+        c.quotas.add_handler(lambda key, old, new: self._freed(key.namespace))
+
+    async def reconcile(self, key: Key) -> float | None:
+        job = self._caches.training_jobs.store.get(key)
+        if job is None or job.metadata.deletion_timestamp is not None:
+            return None  # what it owned goes with it
+        now = self._shared.now()
+        over = removal(job)
+        if over is not None and over <= now:
+            await self._remove(job)
+            return None
+        observed = await self._observe(job, now)
+        actions = compare(desired(job, observed, now), _present(job, observed))
+        if actions:
+            refusal = await self._applier.apply(actions, key.namespace, job.metadata.uid)
+            if refusal is not None:
+                self._refusals.add(job.metadata, refusal)
+            observed = replace(await self._observe(job, now), refused=refusal)
+        now = self._shared.now()
+        found = status(job, observed, now)
+        if found != job.status:
+            await loop.write_status(self._shared, self._caches.training_jobs, job, found)
+            loop.tell(self._shared, job, said(job.status, found))
+            if _to_tidy(job.status, found):
+                return 0.0
+        retry = self._refusals.due(job.metadata) if observed.refused else None
+        after = TrainingJob(job.metadata, job.spec, found)
+        return loop.earliest(next_look(after, observed, now), retry)
+
+    async def _remove(self, job: TrainingJob) -> None:
+        try:
+            await self._shared.client.delete(
+                kinds.TRAINING_JOB, job.metadata.name, job.metadata.namespace, uid=job.metadata.uid
+            )
+        except (NotFound, Conflict):
+            pass
+
+    async def _observe(self, job: TrainingJob, now: datetime) -> Observed:
+        c, uid = self._caches, job.metadata.uid
+        index = caches.job_index(job.metadata.namespace, job.metadata.name)
+        jobs = _by_attempt(c.jobs.store.by_index(caches.BY_JOB, index), uid)
+        batch = jobs.get(current(job))
+        pods = _pods_by_attempt(job, jobs, c.pods.store.by_index(caches.BY_JOB, index))
+        return Observed(
+            facts=c.facts(job.metadata.namespace, job.spec.datasets),
+            jobs=jobs,
+            pods=pods,
+            groups=_by_attempt(c.pod_groups.store.by_index(caches.BY_JOB, index), uid),
+            services=_by_attempt(c.services.store.by_index(caches.BY_JOB, index), uid),
+            admission=_first(c.admissions.store.by_index(caches.BY_OWNER, batch.metadata.uid)) if batch else None,
+            pods_refused=await self._pods_refused(job, batch, len(pods.get(current(job), ())), now),
+            refused=self._refusals.standing(job.metadata),
+            bounds=self._bounds,
+        )
+
+    async def _pods_refused(self, job: TrainingJob, batch: cluster.Job | None, pods: int, now: datetime) -> str | None:
+        """What the Job's controller says where its pods are not made: asked only then, because only events tell."""
+        if batch is None or batch.spec.suspend or pods >= job.spec.nodes or batch.condition("FailureTarget"):
+            return None
+        if batch.condition("Complete") or batch.condition("Failed") or batch.metadata.creation_timestamp is None:
+            return None
+        if now - batch.metadata.creation_timestamp < self._bounds.pods_created:
+            return None
+        about = {"involvedObject.uid": batch.metadata.uid, "reason": "FailedCreate"}
+        listing = await self._shared.client.list(kinds.CORE_EVENT, job.metadata.namespace, fields=about, type=_Event)
+        return listing.items[-1].message.rstrip(".") if listing.items else None
+
+    # What changed, and whom it concerns.
+
+    def _job_changed(self, key: Key, old: TrainingJob | None, new: TrainingJob | None) -> None:
+        if new is None and old is not None:
+            self._refusals.forget(old.metadata.uid)
+            return
+        self.queue.add(key)
+
+    def _child_changed(self, key: Key, old: Labelled | None, new: Labelled | None) -> None:
+        child = new or old
+        name = child.metadata.labels.get(labels.JOB) if child else None
+        if name is not None:
+            self.queue.add(Key(key.namespace, name))
+
+    def _admission_changed(self, key: Key, old: cluster.Admission | None, new: cluster.Admission | None) -> None:
+        workload = new or old
+        for owner in workload.metadata.owner_references if workload else ():
+            batch = self._caches.jobs.store.get(Key(key.namespace, owner.name))
+            name = batch.metadata.labels.get(labels.JOB) if batch else None
+            if name is not None:
+                self.queue.add(Key(key.namespace, name))
+
+    def _claim_changed(self, key: Key, old: cluster.Claim | None, new: cluster.Claim | None) -> None:
+        if old is None or new is None:
+            self._add(self._caches.training_jobs.store.by_index(caches.BY_CLAIM, caches.claim_index(*key)))
+
+    def _environment_changed(self, key: Key, old: Environment | None, new: Environment | None) -> None:
+        self._add(self._caches.training_jobs.store.by_index(caches.BY_ENVIRONMENT, key.name))
+
+    def _freed(self, where: str) -> None:
+        waiting = self._caches.training_jobs.store.by_index(caches.BY_WAITING, where)
+        waiting.sort(key=_age)
+        for place, job in enumerate(waiting):
+            self.queue.add_after(_key(job), place * SPREAD)
+
+    def _add(self, found: Iterable[TrainingJob]) -> None:
+        for job in found:
+            if job.status.phase is None or not job.status.phase.ended:
+                self.queue.add(_key(job))
+
+
+def _present(job: TrainingJob, observed: Observed) -> dict[Slot, Metadata]:
+    found: dict[Slot, Metadata] = {}
+    kept: tuple[tuple[Resource, Iterable[Metadata]], ...] = (
+        (kinds.JOB, (batch.metadata for batch in observed.jobs.values())),
+        (kinds.SERVICE, (service.metadata for service in observed.services.values())),
+        (kinds.POD_GROUP, (group.metadata for group in observed.groups.values())),
+    )
+    for resource, many in kept:
+        for metadata in many:
+            found[resource, metadata.name] = metadata
+    return found
+
+
+def _by_attempt(found: list[T], uid: str) -> dict[int, T]:
+    return {number_of(obj.metadata): obj for obj in found if obj.metadata.owned_by(uid)}
+
+
+def _pods_by_attempt(
+    job: TrainingJob, jobs: dict[int, cluster.Job], found: list[cluster.Pod]
+) -> dict[int, tuple[cluster.Pod, ...]]:
+    """With those whose Job is gone already; a predecessor of the same name left pods that are older than this job."""
+    owners = {batch.metadata.uid for batch in jobs.values()}
+    born = job.metadata.creation_timestamp
+    pods: dict[int, tuple[cluster.Pod, ...]] = {}
+    for pod in found:
+        created = pod.metadata.creation_timestamp
+        ours = any(owner.uid in owners for owner in pod.metadata.owner_references)
+        if ours or born is None or created is None or created >= born:
+            number = number_of(pod.metadata)
+            pods[number] = (*pods.get(number, ()), pod)
+    return pods
+
+
+def _first(found: list[cluster.Admission]) -> cluster.Admission | None:
+    return found[0] if found else None
+
+
+def _to_tidy(before: TrainingJobStatus, after: TrainingJobStatus) -> bool:
+    """An attempt has ended: its names and its gang go, or the next attempt begins."""
+    ended = sum(attempt.end is not None for attempt in after.attempts)
+    return ended != sum(attempt.end is not None for attempt in before.attempts)
+
+
+def said(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Said]:
+    """What people should hear of: attempts that failed, and how the job ended."""
+    found: list[Said] = []
+    told = {attempt.number for attempt in before.attempts if attempt.end is not None}
+    for attempt in after.attempts:
+        if attempt.end is not None and attempt.cause is not None and attempt.number not in told:
+            note = f"Attempt {attempt.number} ended: {attempt.cause.evidence}."
+            found.append(Said("Warning", f"Attempt{attempt.cause.class_}", "Run", note))
+    if after.phase is not None and after.phase.ended and after.phase is not before.phase:
+        kind = "Warning" if after.phase is JobPhase.FAILED else "Normal"
+        found.append(Said(kind, after.phase.value, "End", after.message or ""))
+    return found
+
+
+def _key(job: TrainingJob) -> Key:
+    return Key(job.metadata.namespace, job.metadata.name)
+
+
+def _age(job: TrainingJob) -> tuple[float, str]:
+    created = job.metadata.creation_timestamp
+    return created.timestamp() if created else 0.0, job.metadata.name

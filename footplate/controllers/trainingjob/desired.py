@@ -1,0 +1,131 @@
+"""Which objects a TrainingJob should consist of now: those of its current attempt, and the Jobs of the last ended ones.
+
+An ended attempt's Job stays for its pods' logs; what only serves running ranks goes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from footplate.api import TrainingJob
+from footplate.api.platform import Platform, Team
+from footplate.api.trainingjob import Launcher
+from footplate.controllers import admission, kinds, quota
+from footplate.controllers.children import Child
+from footplate.controllers.cluster import Pod
+from footplate.controllers.refusal import Refusal
+from footplate.controllers.trainingjob import shape
+from footplate.controllers.trainingjob.attempts import deadline, retry_time
+from footplate.controllers.trainingjob.observed import Observed, attempt_name, current, last_attempt
+from footplate.controllers.trainingjob.queueing import Queueing, choose
+
+Json = dict[str, Any]
+
+KEPT = 2
+"""Ended attempts whose pods, and with them their logs, are kept."""
+
+
+def desired(job: TrainingJob, observed: Observed, now: datetime) -> tuple[Child, ...]:
+    """In the order in which they are made: the gang and the names before the pods that need them."""
+    number = current(job)
+    kept = [_kept_job(job, n) for n in sorted(observed.jobs) if _keeps(job, observed, n)]
+    if job.status.phase is not None and job.status.phase.ended:
+        return tuple(kept)
+    if ends_now(job, now):
+        return tuple(child for child in kept if child.name != attempt_name(job, number))
+    if number in observed.jobs:
+        return (*_around(job, observed, number), *kept)
+    if not may_start(job, observed, now):
+        return tuple(kept)
+    made = start(job, observed)
+    if isinstance(made, Refusal):
+        return tuple(kept)
+    return (*kept, *made.children(job, number))
+
+
+def _keeps(job: TrainingJob, observed: Observed, number: int) -> bool:
+    if number >= current(job):
+        return True
+    batch = observed.jobs[number]
+    finished = batch.condition("Complete") or batch.condition("Failed")
+    # One that was given up while its pods still ran must not go on.
+    return finished is not None and number >= current(job) - KEPT
+
+
+def _kept_job(job: TrainingJob, number: int) -> Child:
+    return Child(kinds.JOB, attempt_name(job, number), None)
+
+
+def _around(job: TrainingJob, observed: Observed, number: int) -> list[Child]:
+    """The gang is not made again once pods have it: they would not join another."""
+    name = attempt_name(job, number)
+    kept = [Child(kinds.SERVICE, name, shape.service(job, number))]
+    return [*kept, Child(kinds.POD_GROUP, name, None)] if number in observed.groups else kept
+
+
+def ends_now(job: TrainingJob, now: datetime) -> bool:
+    bound = deadline(job)
+    return job.spec.cancelled or (bound is not None and now >= bound)
+
+
+def may_start(job: TrainingJob, observed: Observed, now: datetime) -> bool:
+    last = last_attempt(job)
+    if observed.refused is not None or (last is not None and last.end is None):
+        return False
+    return last is None or (
+        retry_time(job.status.attempts, observed) <= now and not _still_runs(observed, last.number, now)
+    )
+
+
+def _still_runs(observed: Observed, number: int, now: datetime) -> bool:
+    """Two attempts never run at once."""
+    return bool(lingering(observed.pods.get(number, ()), observed, now))
+
+
+def lingering(pods: Iterable[Pod], observed: Observed, now: datetime) -> list[Pod]:
+    """Those that may still run. One that should have ended long ago is on a node that does not answer: it is let go."""
+    return [pod for pod in pods if not pod.ended and now < (let_go(pod, observed) or datetime.max.replace(tzinfo=UTC))]
+
+
+def let_go(pod: Pod, observed: Observed) -> datetime | None:
+    due = pod.metadata.deletion_timestamp
+    return due + observed.bounds.stop if due is not None else None
+
+
+@dataclass(frozen=True)
+class Start:
+    image: str
+    platform: Platform
+    team: Team
+    queueing: Queueing
+
+    def children(self, job: TrainingJob, number: int) -> list[Child]:
+        name = attempt_name(job, number)
+        batch = shape.batch_job(job, number, self.image, self.platform, self.team, self.queueing)
+        made = [Child(kinds.SERVICE, name, shape.service(job, number)), Child(kinds.JOB, name, batch)]
+        if self.queueing is Queueing.NATIVE and job.spec.nodes > 1:
+            made.insert(0, Child(kinds.POD_GROUP, name, shape.pod_group(job, number)))
+        return made
+
+
+def start(job: TrainingJob, observed: Observed) -> Start | Refusal:
+    """What the next attempt would be made from, or why it cannot start."""
+    spec, facts = job.spec, observed.facts
+    if spec.launcher is Launcher.RAY:
+        text = "Launcher ray is not supported in this version: use torchrun, jax or none."
+        return Refusal("LauncherNotSupported", text)
+    admitted = admission.image(spec.environment, spec.image, spec.resources, spec.datasets, facts)
+    if isinstance(admitted, Refusal):
+        return admitted
+    image, platform = admitted
+    queueing = choose(platform, facts.served)
+    if isinstance(queueing, Refusal):
+        return queueing
+    assert facts.team is not None  # else it is not admitted
+    pod = shape.pod_spec(job, current(job), image, platform, facts.team)
+    # Kueue keeps its own accounts, and asks for quota only when it admits.
+    refusal = None if queueing is Queueing.KUEUE else quota.shortage(quota.of_pod(pod, spec.nodes), facts.quotas)
+    return refusal or Start(image, platform, facts.team, queueing)

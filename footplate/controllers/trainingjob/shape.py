@@ -1,0 +1,158 @@
+"""The objects of one attempt: an Indexed Job, names for its ranks, and its gang."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from footplate.api import TrainingJob, duration, labels
+from footplate.api.platform import SERVICE_ACCOUNT_JOB, Platform, Team, priority_class
+from footplate.api.trainingjob import Launcher
+from footplate.controllers import podshape
+from footplate.controllers.children import labelled, metadata, team_of
+from footplate.controllers.trainingjob.observed import attempt_name
+from footplate.controllers.trainingjob.queueing import DEFAULT_QUEUE, QUEUE_LABEL, Queueing
+
+Json = dict[str, Any]
+
+MASTER_PORT = 29500
+_INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+_LAUNCHER = f"{podshape.SHARED}/bin/launch.py"
+_SYNC_SECONDS = 60
+"""For the last checkpoint's way to the store, beside the time to write it."""
+
+
+def batch_job(job: TrainingJob, number: int, image: str, platform: Platform, team: Team, queueing: Queueing) -> Json:
+    name, nodes = attempt_name(job, number), job.spec.nodes
+    ours = _labels(job, number)
+    pod = pod_spec(job, number, image, platform, team)
+    if queueing is Queueing.NATIVE and nodes > 1:
+        pod["schedulingGroup"] = {"podGroupName": name}
+    described = metadata(name, job.metadata, "TrainingJob", ours)
+    spec: Json = {
+        "completionMode": "Indexed",
+        "completions": nodes,
+        "parallelism": nodes,
+        # One lost pod ends the attempt: its ranks cannot go on without it. The next attempt is ours to start.
+        "backoffLimit": 0,
+        "podReplacementPolicy": "Failed",
+        "template": {"metadata": {"labels": ours}, "spec": pod},
+    }
+    if queueing is Queueing.KUEUE:
+        described["labels"] |= {QUEUE_LABEL: job.spec.queue or DEFAULT_QUEUE}
+        spec["suspend"] = True
+    return {"metadata": described, "spec": spec}
+
+
+def service(job: TrainingJob, number: int) -> Json:
+    """Names the ranks by their pods' hostnames, before they are ready: they find each other in order to get so."""
+    name = attempt_name(job, number)
+    spec: Json = {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": {labels.JOB: job.metadata.name, labels.ATTEMPT: str(number)},
+        "ports": [{"name": "rendezvous", "port": MASTER_PORT}],
+    }
+    return {"metadata": metadata(name, job.metadata, "TrainingJob", _labels(job, number)), "spec": spec}
+
+
+def pod_group(job: TrainingJob, number: int) -> Json:
+    spec: Json = {
+        "schedulingPolicy": {"gang": {"minCount": job.spec.nodes}},
+        "disruptionMode": {"all": {}},
+        "priorityClassName": priority_class(job.spec.priority),
+    }
+    described = metadata(attempt_name(job, number), job.metadata, "TrainingJob", _labels(job, number))
+    return {"metadata": described, "spec": spec}
+
+
+def pod_spec(job: TrainingJob, number: int, image: str, platform: Platform, team: Team) -> Json:
+    spec = job.spec
+    grace = int(duration.parse(spec.checkpoint.grace).total_seconds())
+    checkpoints = checkpoint_uri(job, team)
+    prepared = {"FOOTPLATE_CHECKPOINT_URI": checkpoints, **_code(job)}
+    return {
+        "subdomain": attempt_name(job, number),
+        "restartPolicy": "Never",
+        "serviceAccountName": SERVICE_ACCOUNT_JOB,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": grace + _SYNC_SECONDS,
+        "priorityClassName": priority_class(spec.priority),
+        "securityContext": podshape.POD_SECURITY,
+        "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints, grace)],
+        "containers": [_main(job, number, image, platform)],
+        "volumes": [podshape.SHARED_VOLUME, podshape.SHM_VOLUME, *podshape.dataset_volumes(spec.datasets)],
+        **podshape.placement(spec.resources.gpu),
+    }
+
+
+def checkpoint_uri(job: TrainingJob, team: Team) -> str:
+    default = f"{team.data_uri.rstrip('/')}/checkpoints/{job.metadata.name}-{job.metadata.uid[:8]}"
+    return job.spec.checkpoint.uri or default
+
+
+def _main(job: TrainingJob, number: int, image: str, platform: Platform) -> Json:
+    spec = job.spec
+    name = attempt_name(job, number)
+    values = {
+        "HOME": podshape.SHARED,
+        # <pod hostname>.<subdomain>, which the pod's search path completes.
+        "MASTER_ADDR": f"{name}-0.{name}",
+        "MASTER_PORT": str(MASTER_PORT),
+        "NNODES": str(spec.nodes),
+        "NPROC_PER_NODE": str(spec.processes),
+        "WORLD_SIZE": str(spec.nodes * spec.processes),
+        "FOOTPLATE_JOB": job.metadata.name,
+        "FOOTPLATE_ATTEMPT": str(number),
+        "FOOTPLATE_TEAM": team_of(job.metadata.namespace),
+        "FOOTPLATE_CODE_DIR": podshape.CODE_DIR,
+        "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
+    }
+    env = podshape.main_environment({"PYTHONUNBUFFERED": "1", **spec.env}, values, platform)
+    rank: Json = {"name": "NODE_RANK", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}}
+    command = [*spec.command, *spec.args]
+    if spec.launcher is not Launcher.NONE:
+        command = ["python3", _LAUNCHER, "--launcher", spec.launcher.value, "--", *command]
+    path = spec.code.path if spec.code and spec.code.path else ""
+    return {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": command,
+        "workingDir": f"{podshape.CODE_DIR}/{path}".rstrip("/"),
+        "env": [*env, rank],
+        "resources": podshape.container_resources(spec.resources),
+        "securityContext": podshape.CONTAINER_SECURITY,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [podshape.SHARED_MOUNT, podshape.SHM_MOUNT, *podshape.dataset_mounts(spec.datasets)],
+    }
+
+
+def _agent(platform: Platform, checkpoints: str, grace: int) -> Json:
+    """Runs beside the main container and ends after it (a native sidecar, KEP-753)."""
+    values = {
+        "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
+        "FOOTPLATE_CHECKPOINT_URI": checkpoints,
+        "FOOTPLATE_CHECKPOINT_GRACE": str(grace),
+    }
+    return {
+        "name": "agent",
+        "image": platform.platform_image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-m", "footplate.agent.sync"],
+        "restartPolicy": "Always",
+        "env": [*podshape.environment(values), *podshape.object_store_environment(platform)],
+        "resources": podshape.AGENT_RESOURCES,
+        "securityContext": podshape.CONTAINER_SECURITY,
+        "volumeMounts": [podshape.SHARED_MOUNT],
+    }
+
+
+def _code(job: TrainingJob) -> dict[str, str]:
+    return {"FOOTPLATE_CODE_URI": job.spec.code.uri} if job.spec.code else {}
+
+
+def _labels(job: TrainingJob, number: int) -> dict[str, str]:
+    name = job.metadata.name
+    more = {labels.JOB: name, labels.ATTEMPT: str(number)}
+    return labelled("job", name, team_of(job.metadata.namespace), job.spec.owner, **more)

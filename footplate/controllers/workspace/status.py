@@ -1,0 +1,303 @@
+"""What a Workspace's status should say: its phase, a sentence, and what has to outlive the controllers.
+
+The loss of a pod is counted exactly once: while `status.podName` names a pod that is no more. Writing the count clears
+the name, and only then is the pod's remainder removed and another one made (`desired`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from footplate.api import Condition, Workspace, WorkspaceStatus
+from footplate.api.duration import human
+from footplate.api.trainingjob import CauseClass
+from footplate.api.workspace import WorkspacePhase
+from footplate.controllers import honoured, kinds
+from footplate.controllers.children import CHANGE_REFUSED, name_taken
+from footplate.controllers.cluster import Claim, Pod
+from footplate.controllers.ending import Ending, ending
+from footplate.controllers.refusal import Refusal
+from footplate.controllers.waiting import Waiting, waiting
+from footplate.controllers.workspace import pod as pods
+from footplate.controllers.workspace.desired import RESIZE_REFUSED, start, stuck
+from footplate.controllers.workspace.observed import (
+    AT_FAULT,
+    INVALID,
+    KEEPS_ENDING,
+    Observed,
+    failed_for_good,
+    has_home,
+)
+from footplate.kube.conditions import find_condition, remove_condition, set_condition
+
+_SERVER = "JupyterLab"
+_SETTLE = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    phase: WorkspacePhase
+    reason: str
+    message: str
+    pod: Pod | None = None
+    """The one that counts as started; its loss will be counted."""
+    placed: bool | None = None
+    """Whether it has a node; None: nobody asks."""
+    ready: bool = False
+    started_at: datetime | None = None
+    restarts: int = 0
+    retry_at: datetime | None = None
+
+
+def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
+    """Equal to `ws.status` when nothing has changed."""
+    verdict = judge(ws, observed, now)
+    pod = verdict.pod
+    if _passing(ws, verdict, now):
+        return ws.status
+    running = verdict.phase is WorkspacePhase.RUNNING
+    return msgspec.structs.replace(
+        ws.status,
+        phase=verdict.phase,
+        conditions=_conditions(ws, observed, verdict, now),
+        url=pods.url(ws) if running else None,
+        pod_name=pod.name if pod else None,
+        node_name=(pod.spec.node_name or None) if pod else None,
+        started_at=verdict.started_at,
+        restarts=verdict.restarts,
+        retry_at=verdict.retry_at,
+        message=verdict.message,
+        observed_generation=ws.metadata.generation,
+    )
+
+
+def judge(ws: Workspace, observed: Observed, now: datetime) -> Verdict:
+    pod = observed.pod
+    ours = pod is not None and pod.metadata.owned_by(ws.metadata.uid)
+    if ws.spec.desired_state == "Stopped":
+        return _stopping(ws, observed, there=ours)
+    if failed_for_good(ws):
+        return _as_before(ws)
+    if pod is not None and not ours:
+        return _refused(name_taken(kinds.POD, pod.metadata), _since(ws))
+    before = _since(ws)
+    if ws.status.pod_name is not None and (pod is None or pod.leaving or pod.ended or stuck(ws, observed, now)):
+        return _lost(ws, observed, before, now)
+    if pod is None:
+        return _not_started(ws, observed, before, now)
+    if pod.leaving or pod.ended or stuck(ws, observed, now):
+        return _leaving(ws, observed, before)
+    return _started(ws, pod, observed, before)
+
+
+def _passing(ws: Workspace, verdict: Verdict, now: datetime) -> bool:
+    """It was given a node just now: most often it is ready before a person has read that."""
+    given = _given_node(verdict.pod)
+    return (
+        given is not None
+        and verdict.reason == "Starting"
+        and ws.status.phase is WorkspacePhase.STARTING
+        and ws.status.pod_name is not None
+        and ws.status.observed_generation == ws.metadata.generation
+        and now - given < _SETTLE
+    )
+
+
+def _given_node(pod: Pod | None) -> datetime | None:
+    scheduled = pod.condition("PodScheduled") if pod else None
+    return scheduled.last_transition_time if scheduled and scheduled.status == "True" else None
+
+
+def next_look(ws: Workspace, observed: Observed, now: datetime) -> timedelta | None:
+    """When time alone will change the verdict."""
+    due: list[datetime] = []
+    if ws.status.retry_at is not None and ws.status.retry_at > now:
+        due.append(ws.status.retry_at)
+    pod = observed.pod
+    given = _given_node(pod)
+    if pod and given and not (pod.ready or pod.ended or pod.leaving) and ws.status.started_at is None:
+        due += [moment for moment in (given + _SETTLE, given + observed.bounds.start) if moment > now]
+    return min(due) - now if due else None
+
+
+def _since(ws: Workspace) -> Verdict:
+    """What is carried over: nothing into a new spec."""
+    status = ws.status
+    blank = Verdict(status.phase or WorkspacePhase.STARTING, "", status.message or "")
+    if status.observed_generation != ws.metadata.generation:
+        return replace(blank, started_at=status.started_at)
+    return replace(blank, started_at=status.started_at, restarts=status.restarts, retry_at=status.retry_at)
+
+
+def _as_before(ws: Workspace) -> Verdict:
+    before = _since(ws)
+    ready = find_condition(ws.status.conditions, "Ready")
+    return replace(before, started_at=None, reason=ready.reason if ready else KEEPS_ENDING)
+
+
+def _stopping(ws: Workspace, observed: Observed, *, there: bool) -> Verdict:
+    if there:
+        return Verdict(WorkspacePhase.STOPPING, "Stopping", "Its pod is ending.")
+    kept = " Its home is kept." if has_home(ws) and observed.home is not None else ""
+    return Verdict(WorkspacePhase.STOPPED, "Stopped", f"It is stopped.{kept}")
+
+
+def _refused(refusal: Refusal, before: Verdict) -> Verdict:
+    phase = WorkspacePhase.FAILED if refusal.final else WorkspacePhase.QUEUED
+    return replace(before, phase=phase, reason=refusal.reason, message=refusal.message, started_at=None, retry_at=None)
+
+
+def _not_started(ws: Workspace, observed: Observed, before: Verdict, now: datetime) -> Verdict:
+    if before.retry_at is not None and now < before.retry_at:
+        return replace(before, phase=WorkspacePhase.STARTING, reason="PodLost", started_at=None)
+    refusal = observed.refused or start(ws, observed)
+    if isinstance(refusal, Refusal) and refusal.reason != CHANGE_REFUSED:
+        return _refused(refusal, before)
+    return replace(
+        before, phase=WorkspacePhase.STARTING, reason="Starting", message="Its pod is being made.", started_at=None
+    )
+
+
+def _leaving(ws: Workspace, observed: Observed, before: Verdict) -> Verdict:
+    """The remainder of a pod whose loss is counted."""
+    if before.retry_at is not None:
+        return replace(before, phase=WorkspacePhase.STARTING, reason="PodLost", started_at=None)
+    text = "It starts again as soon as its former pod is gone."
+    node = observed.pod.spec.node_name if observed.pod else ""
+    if node and node not in observed.facts.capacity.ready:
+        text = f"It waits for its former pod to end, but node {node} does not answer."
+    return replace(before, phase=WorkspacePhase.STARTING, reason="PodLeaving", message=text, started_at=None)
+
+
+def _lost(ws: Workspace, observed: Observed, before: Verdict, now: datetime) -> Verdict:
+    cause = _cause(ws, observed, now)
+    long = before.started_at is not None and now - before.started_at >= observed.bounds.early
+    restarts = 0 if long else before.restarts + 1
+    if cause.hopeless:
+        return Verdict(WorkspacePhase.FAILED, AT_FAULT, _sentence(cause.evidence))
+    if cause.class_ is CauseClass.APP and restarts >= observed.bounds.failed_starts:
+        text = f"It ended {restarts} times in a row soon after its start; the last time, {cause.evidence}. "
+        return Verdict(
+            WorkspacePhase.FAILED,
+            KEEPS_ENDING,
+            f"{text}Correct the cause, then stop it and start it again.",
+            restarts=restarts,
+        )
+    retry_at = (now + observed.bounds.delay(restarts)).replace(microsecond=0)
+    text = f"It is started again: {cause.evidence}."
+    return Verdict(WorkspacePhase.STARTING, "PodLost", text, restarts=restarts, retry_at=retry_at)
+
+
+def _cause(ws: Workspace, observed: Observed, now: datetime) -> Ending:
+    pod = observed.pod
+    if pod is None:
+        return Ending(CauseClass.INFRA, "its pod was deleted")
+    if stuck(ws, observed, now):
+        why = waiting(pod, ws.spec.resources, _SERVER).message.rstrip(".")
+        span = human(observed.bounds.start)
+        return Ending(CauseClass.APP, f"it was not ready within {span} ({why[0].lower() + why[1:]})")
+    found = ending(pod)
+    if pod.status.phase == "Succeeded" and not pod.leaving:
+        return Ending(CauseClass.APP, f"{_SERVER} was shut down from within")
+    return found or Ending(CauseClass.INFRA, "its pod was deleted")
+
+
+def _started(ws: Workspace, pod: Pod, observed: Observed, before: Verdict) -> Verdict:
+    same = ws.status.pod_name == pod.name
+    was_running = same and ws.status.phase is WorkspacePhase.RUNNING
+    restarts = before.restarts
+    if pod.ready:
+        ready = pod.condition("Ready")
+        since = before.started_at if same else None
+        started = since or (ready.last_transition_time if ready else None)
+        return Verdict(
+            WorkspacePhase.RUNNING,
+            "Running",
+            "It is running.",
+            pod,
+            True,
+            ready=True,
+            started_at=started,
+            restarts=restarts,
+        )
+    if was_running:
+        text = f"{_SERVER} does not answer."
+        return Verdict(
+            WorkspacePhase.RUNNING, "NotAnswering", text, pod, True, started_at=before.started_at, restarts=restarts
+        )
+    found = waiting(pod, ws.spec.resources, _SERVER)
+    phase = WorkspacePhase.STARTING if found.placed or found.reason == "Scheduling" else WorkspacePhase.QUEUED
+    storage = _storage_waits(observed.home) if not found.placed else None
+    text = storage or found.message
+    return Verdict(phase, found.reason, text, pod, found.placed, started_at=None, restarts=restarts)
+
+
+def _storage_waits(home: Claim | None) -> str | None:
+    if home is not None and home.status.phase == "Pending" and not home.spec.storage_class_name:
+        return "Its home waits for storage: the cluster has no default storage class, so set home.storageClass."
+    return None
+
+
+def _conditions(ws: Workspace, observed: Observed, verdict: Verdict, now: datetime) -> tuple[Condition, ...]:
+    def condition(type_: str, holds: bool, reason: str, message: str) -> Condition:
+        at = now.replace(microsecond=0)
+        return Condition(type_, "True" if holds else "False", reason, message, at, ws.metadata.generation)
+
+    found = set_condition(ws.status.conditions, condition("Ready", verdict.ready, verdict.reason, verdict.message))
+    if verdict.placed is None:
+        found = remove_condition(found, "Scheduled")
+    else:
+        node = verdict.pod.spec.node_name if verdict.pod else ""
+        text = f"On node {node}." if verdict.placed else verdict.message
+        found = set_condition(
+            found, condition("Scheduled", verdict.placed, "Placed" if verdict.placed else verdict.reason, text)
+        )
+    storage = _storage(ws, observed)
+    if storage is None:
+        found = remove_condition(found, "StorageReady")
+    else:
+        found = set_condition(found, condition("StorageReady", *storage))
+    ignored = honoured.ignored(ws.spec, honoured.WORKSPACE)
+    if ignored is None:
+        found = remove_condition(found, "Honoured")
+    else:
+        found = set_condition(found, condition("Honoured", False, honoured.REASON, ignored))
+    if verdict.pod is None or not _outdated(ws, observed, verdict.pod):
+        return remove_condition(found, "UpToDate")
+    text = "Its pod was made from an earlier spec or environment: stop and start it to apply the change."
+    return set_condition(found, condition("UpToDate", False, "RestartNeeded", text))
+
+
+def _storage(ws: Workspace, observed: Observed) -> tuple[bool, str, str] | None:
+    home = observed.home
+    if not has_home(ws) or home is None:
+        return None
+    refused = observed.refused
+    before = find_condition(ws.status.conditions, "StorageReady")
+    if refused is not None and refused.reason == CHANGE_REFUSED:
+        return True, RESIZE_REFUSED, refused.message
+    if before is not None and before.reason == RESIZE_REFUSED and before.observed_generation == ws.metadata.generation:
+        return True, RESIZE_REFUSED, before.message
+    if home.status.phase == "Bound":
+        return True, "Bound", "Its home is there."
+    if home.status.phase == "Lost":
+        return False, "Lost", "The volume of its home is gone: its claim has lost it."
+    return False, "Pending", _storage_waits(home) or "Its home is made when its pod is given a node."
+
+
+def _outdated(ws: Workspace, observed: Observed, pod: Pod) -> bool:
+    made_from = pod.metadata.annotations.get(pods.SHAPE)
+    if made_from is None:
+        return False
+    would = start(ws, replace(observed, facts=replace(observed.facts, quotas=())))
+    return not isinstance(would, Refusal) and pods.shape(would["spec"]) != made_from
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
+
+
+__all__ = ["INVALID", "Verdict", "Waiting", "judge", "next_look", "status"]
