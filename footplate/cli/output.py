@@ -53,6 +53,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def api_object(raw: dict[str, Any]) -> dict[str, Any]:
+    """An object as the API has it, without what only machines keep."""
+    return {**raw, "metadata": {key: value for key, value in raw["metadata"].items() if key != "managedFields"}}
+
+
 def print_list(
     items: Sequence[T], columns: Sequence[Column[T]], output: Output, *, data: Callable[[T], Any] = plain
 ) -> None:

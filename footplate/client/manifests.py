@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,5 +174,8 @@ def datasets(words: Sequence[str]) -> list[Json]:
     return found
 
 
-def shown(command: Sequence[str]) -> str:
-    return shlex.join(command)
+def resources(cpu: str | None, memory: str | None, gpus: int | None, gpu_type: str | None) -> Json:
+    """Of one pod, with what was said only."""
+    gpu = {key: value for key, value in (("count", gpus), ("type", gpu_type)) if value is not None}
+    said = {"cpu": cpu, "memory": memory, "gpu": gpu or None}
+    return {key: value for key, value in said.items() if value is not None}

@@ -14,12 +14,16 @@ def namespace(team: str) -> str:
     return f"{TEAM_NAMESPACE_PREFIX}{team}"
 
 
+def team_of(namespace: str) -> str:
+    return namespace.removeprefix(TEAM_NAMESPACE_PREFIX)
+
+
 def wanted(flag: str | None, environ: Mapping[str, str], context_namespace: str) -> str | None:
     """None where nothing says it. A kubeconfig context whose namespace is a team's says it last."""
     if flag or environ.get("FOOTPLATE_TEAM"):
         return flag or environ["FOOTPLATE_TEAM"]
     if context_namespace.startswith(TEAM_NAMESPACE_PREFIX):
-        return context_namespace.removeprefix(TEAM_NAMESPACE_PREFIX)
+        return team_of(context_namespace)
     return None
 
 

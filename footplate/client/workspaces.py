@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,31 +24,30 @@ from footplate.kube.errors import NotFound as ApiNotFound
 DEFAULT_ENVIRONMENT = "jupyter"
 
 
-async def create(session: Session, name: str | None, spec: WorkspaceSpec, *, dry_run: bool = False) -> Object:
-    """`name` None: one is made up. Raises Conflict where it exists already."""
-    if spec.environment is None and spec.image is None:
-        chosen = await environments.default(session, DEFAULT_ENVIRONMENT, "create a workspace")
-        spec = msgspec.structs.replace(spec, environment=chosen)
-    name = name or names.generate(spec.environment or "workspace", WORKSPACE_NAME_MAX)
+async def create(session: Session, name: str | None, spec: Mapping[str, Any], *, dry_run: bool = False) -> Object:
+    """`spec`: as the API has it. `name` None: one is made up. Raises Conflict where it exists already."""
+    complete = dict(spec)
+    if not complete.get("environment") and not complete.get("image"):
+        complete["environment"] = await environments.default(session, DEFAULT_ENVIRONMENT, "create a workspace")
+    environment: str | None = complete.get("environment")
+    name = name or names.generate(environment or "workspace", WORKSPACE_NAME_MAX)
     checks = [session.require_version()]
-    if spec.environment is not None:
-        checks.append(environments.require(session, spec.environment))
+    if environment is not None:
+        checks.append(environments.require(session, environment))
     await asyncio.gather(*checks)
-    if spec.owner is None:
-        spec = msgspec.structs.replace(spec, owner=await session.owner())
-    body = {"metadata": {"name": name}, "spec": msgspec.to_builtins(spec)}
+    complete.setdefault("owner", await session.owner())
     with session.doing(f"create workspace {name}"):
         try:
-            return await session.create(WORKSPACE, body, dry_run=dry_run)
+            return await session.create(WORKSPACE, {"metadata": {"name": name}, "spec": complete}, dry_run=dry_run)
         except AlreadyExists as error:
-            raise await _exists(session, name, spec) from error
+            raise await _exists(session, name, msgspec.convert(complete, WorkspaceSpec)) from error
 
 
 async def _exists(session: Session, name: str, wanted: WorkspaceSpec) -> Conflict:
     found = read(await get(session, name), Workspace)
     team = (await session.team()).name
     unlike = differences(wanted, found.spec)
-    how = f"open it with `footplate workspace open {name}`, or start it with `footplate workspace start {name}`"
+    how = f"open it with `footplate workspace open {name}`"
     if not unlike:
         state = f" ({found.status.phase})" if found.status.phase else ""
         return Conflict(f"Workspace {name} of team {team} exists already, just as you ask for it{state}.", how)

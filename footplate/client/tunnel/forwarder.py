@@ -14,12 +14,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from footplate.api import Workspace
-from footplate.api.workspace import WorkspacePhase
+from footplate.api.workspace import PORT, WorkspacePhase
 from footplate.kube.client import Client
 from footplate.kube.errors import KubeError
 from footplate.kube.streams import PodConnection
 
-WORKSPACE_PORT = 8888
 _CHUNK = 64 * 1024
 #: Seconds that a request waits for a pod, before it gets the page that says why there is none.
 _PATIENCE = 20.0
@@ -79,7 +78,7 @@ class Forwarder:
         while True:
             state = self._current()
             if state is not None and state.status.phase is WorkspacePhase.RUNNING and state.status.pod_name:
-                forward = self._kube.port_forward(self._namespace, state.status.pod_name, WORKSPACE_PORT)
+                forward = self._kube.port_forward(self._namespace, state.status.pod_name, PORT)
                 try:
                     return await stack.enter_async_context(forward)
                 except KubeError as error:

@@ -10,17 +10,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from footplate.api import Workspace
+from footplate.client.observing import silent
 from footplate.client.session import Session
 from footplate.client.target import Target, resolve
 from footplate.client.tunnel import record as records
 from footplate.client.tunnel.record import Lock, Record
+from footplate.client.tunnel.serving import Tunnel
 from footplate.errors import FootplateError, MachineLacks
 
 _MODULE = "footplate.client.tunnel"
@@ -61,6 +64,30 @@ async def ensure(session: Session, workspace: Workspace) -> Open:
         await asyncio.sleep(0.1)
 
 
+async def serve_here(session: Session, workspace: Workspace, started: Callable[[int], Awaitable[None]]) -> None:
+    """Serves the tunnel from this very process, in the place of one that is open."""
+    await close(session, workspace.metadata.namespace, workspace.metadata.name)
+    lock = records.acquire(_file(session, workspace))
+    if lock is None:
+        raise FootplateError(f"Another command is opening workspace {workspace.metadata.name}.", "try again")
+    try:
+        before = records.read(lock.file)
+        with bind(session.connection.server, workspace, before, lock.file, session.environ) as listening:
+            port: int = listening.getsockname()[1]
+            lock.write(_record(session, workspace, port, os.getpid()))
+            meta = workspace.metadata
+            tunnel = Tunnel(session, meta.namespace, meta.name, meta.uid, silent)
+            serving = asyncio.create_task(tunnel.serve(listening))
+            try:
+                await started(port)
+                await serving
+            finally:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+    finally:
+        lock.release()
+
+
 async def _start(session: Session, workspace: Workspace, lock: Lock) -> Open:
     before = records.read(lock.file)
     try:
@@ -86,7 +113,8 @@ async def _start(session: Session, workspace: Workspace, lock: Lock) -> Open:
 
 def _record(session: Session, workspace: Workspace, port: int, pid: int) -> Record:
     meta = workspace.metadata
-    return Record(session.connection.server, meta.namespace, meta.name, meta.uid, port, pid)
+    started = psutil.Process(pid).create_time() if pid else 0.0
+    return Record(session.connection.server, meta.namespace, meta.name, meta.uid, port, pid, started)
 
 
 def _file(session: Session, workspace: Workspace) -> Path:
@@ -214,7 +242,7 @@ def find(session: Session, workspace: Workspace) -> int | None:
 async def _end(file: Path, record: Record) -> None:
     """Asks the process to end, then makes it."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        if not _is_tunnel(record.pid):
+        if not _lives(record):
             break
         os.kill(record.pid, sign)
         for _ in range(int(_END / 0.05)):
@@ -223,11 +251,9 @@ async def _end(file: Path, record: Record) -> None:
             await asyncio.sleep(0.05)
 
 
-def _is_tunnel(pid: int) -> bool:
-    """Whether `pid` is still the process that the record means: numbers are used again."""
-    import psutil
-
+def _lives(record: Record) -> bool:
+    """Whether the process that the record means is still there, and not another of its number."""
     try:
-        return _MODULE in psutil.Process(pid).cmdline()
+        return bool(record.pid) and psutil.Process(record.pid).create_time() == record.started
     except psutil.Error:
         return False

@@ -21,6 +21,8 @@ class Record(msgspec.Struct, frozen=True, rename="camel"):
     port: int
     pid: int = 0
     """0 while the process is being started."""
+    started: float = 0.0
+    """When the process was, as the system has it: numbers of processes are used again."""
 
 
 def directory(environ: Mapping[str, str] = os.environ) -> Path:

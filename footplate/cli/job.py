@@ -1,0 +1,427 @@
+"""`footplate job`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from footplate.cli.group import group
+from footplate.cli.options import (
+    ContextOption,
+    KubeconfigOption,
+    NoWaitOption,
+    TeamOption,
+    TimeoutOption,
+    Where,
+    YesOption,
+    complete,
+    confirmed,
+    note,
+    on_cluster,
+    seconds,
+)
+from footplate.cli.output import Column, Output, OutputOption, api_object, print_list, print_object
+
+if TYPE_CHECKING:
+    from footplate.api import TrainingJob
+    from footplate.cli.progress import Live
+    from footplate.client.jobs import Submission
+    from footplate.client.session import Session
+    from footplate.kube.decoding import Object
+
+app = group("Training jobs: submit, follow, cancel.")
+
+
+async def _names(session: Session) -> list[str]:
+    from footplate.client import jobs
+
+    return [item["metadata"]["name"] for item in await jobs.listing(session)]
+
+
+async def _environments(session: Session) -> list[str]:
+    from footplate.client import environments
+
+    return [item["metadata"]["name"] for item in await environments.listing(session)]
+
+
+class _WithProgramArguments(TyperCommand):
+    """What comes after `--` is the program's, a script before it or not."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_AFTER_DASHES] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+_AFTER_DASHES = "footplate.after_dashes"
+
+Name = Annotated[str, typer.Argument(help="Name of the job.", autocompletion=complete(_names), show_default=False)]
+Script = Annotated[
+    Path | None,
+    typer.Argument(help="A script; its directory goes along. What follows `--` are its arguments.", show_default=False),
+]
+File = Annotated[
+    str | None, typer.Option("--file", "-f", help="A TrainingJob as YAML, or - ; other options change it.")
+]
+JobName = Annotated[str | None, typer.Option("--name", help="Default: made from the script's name.")]
+Environment = Annotated[
+    str | None,
+    typer.Option("--environment", "-e", help="See `footplate environments`.", autocompletion=complete(_environments)),
+]
+Image = Annotated[str | None, typer.Option("--image", help="An image the platform allows, instead of an environment.")]
+Nodes = Annotated[int | None, typer.Option("--nodes", "-n", help="Number of nodes; default 1.")]
+Processes = Annotated[
+    int | None, typer.Option("--processes-per-node", "-p", help="Default: one a GPU, one without GPUs.")
+]
+Gpus = Annotated[int | None, typer.Option("--gpus", "-g", help="GPUs of each node.")]
+GpuType = Annotated[str | None, typer.Option("--gpu-type", help="Such as H100; any where left out.")]
+Cpu = Annotated[str | None, typer.Option("--cpu", help="Cores of each node, such as 500m or 4.")]
+Memory = Annotated[str | None, typer.Option("--memory", help="Of each node, such as 8Gi.")]
+Launcher = Annotated[str | None, typer.Option("--launcher", help="torchrun (default), jax or none.")]
+Env = Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE; may be repeated.")]
+Dataset = Annotated[
+    list[str] | None, typer.Option("--dataset", help="NAME=s3://bucket/prefix[:/path]; may be repeated.")
+]
+Code = Annotated[
+    Path | None,
+    typer.Option("--code", help="The directory that goes along; default: the script's.", show_default=False),
+]
+Checkpoints = Annotated[
+    str | None, typer.Option("--checkpoints", help="Where checkpoints are kept; default: in the team's bucket.")
+]
+Deadline = Annotated[str | None, typer.Option("--deadline", help="Ends the job after this time, such as 12h.")]
+Ttl = Annotated[str | None, typer.Option("--ttl", help="Deletes it this long after its end.")]
+Retries = Annotated[int | None, typer.Option("--retries", help="Attempts more after the program itself failed.")]
+Queue = Annotated[str | None, typer.Option("--queue", help="The queue it waits in.")]
+Priority = Annotated[str | None, typer.Option("--priority", help="interactive, training (default) or batch.")]
+
+
+@app.command(cls=_WithProgramArguments)
+def submit(
+    ctx: typer.Context,
+    script: Script = None,
+    file: File = None,
+    name: JobName = None,
+    environment: Environment = None,
+    image: Image = None,
+    nodes: Nodes = None,
+    processes_per_node: Processes = None,
+    gpus: Gpus = None,
+    gpu_type: GpuType = None,
+    cpu: Cpu = None,
+    memory: Memory = None,
+    launcher: Launcher = None,
+    env: Env = None,
+    dataset: Dataset = None,
+    code: Code = None,
+    checkpoints: Checkpoints = None,
+    deadline: Deadline = None,
+    ttl: Ttl = None,
+    retries: Retries = None,
+    queue: Queue = None,
+    priority: Priority = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Let the server check it, and stop there.")] = False,
+    output: OutputOption = Output.TABLE,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Submit a job: `footplate job submit train.py --nodes 2 --environment pytorch -- --epochs 3`.
+
+    The script's directory goes along, without what .gitignore and .footplateignore name; no image is built. Without a
+    script, what follows `--` is the command: `footplate job submit --code . -- python3 -m package.train`.
+    """
+    submission, where = _submit(ctx, dry_run=dry_run)
+    job = _read(submission.job)
+    called = job.metadata.name
+    print_object(submission.job, output, lambda _: _submitted(job, submission, dry_run), data=api_object)
+    if output is Output.TABLE and not dry_run:
+        note(f"next: footplate job logs {called} -f{where.flags()}")
+
+
+@app.command(cls=_WithProgramArguments)
+def run(
+    ctx: typer.Context,
+    script: Script = None,
+    file: File = None,
+    name: JobName = None,
+    environment: Environment = None,
+    image: Image = None,
+    nodes: Nodes = None,
+    processes_per_node: Processes = None,
+    gpus: Gpus = None,
+    gpu_type: GpuType = None,
+    cpu: Cpu = None,
+    memory: Memory = None,
+    launcher: Launcher = None,
+    env: Env = None,
+    dataset: Dataset = None,
+    code: Code = None,
+    checkpoints: Checkpoints = None,
+    deadline: Deadline = None,
+    ttl: Ttl = None,
+    retries: Retries = None,
+    queue: Queue = None,
+    priority: Priority = None,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Submit a job, follow its log, end as it ends: with the exit code of its program. Ctrl-C leaves it running."""
+    submission, where = _submit(ctx)
+    job = _read(submission.job)
+    note(_submitted(job, submission, False))
+    raise typer.Exit(_follow_to_the_end(where, job))
+
+
+def _submit(ctx: typer.Context, *, dry_run: bool = False) -> tuple[Submission, Where]:
+    from footplate.cli.submitting import request
+    from footplate.client import jobs
+
+    options = dict(ctx.params)
+    where = Where(options["team"], options["context"], options["kubeconfig"])
+    wanted = request(options, ctx.meta.get(_AFTER_DASHES) or [])
+
+    async def work(session: Session, live: Live) -> Submission:
+        live.farewell = "Nothing was submitted."
+        return await jobs.submit(
+            session, wanted.manifest, root=wanted.root, base=wanted.base, dry_run=dry_run, report=live
+        )
+
+    return on_cluster(where, work), where
+
+
+def _submitted(job: TrainingJob, submission: Submission, dry_run: bool) -> str:
+    from footplate.api.quantity import human_bytes
+    from footplate.client.teams import team_of
+
+    spec = job.spec
+    code = ""
+    if submission.code_bytes is not None and not dry_run:
+        known = "" if submission.uploaded else ", already in the store"
+        code = f"; its code: {human_bytes(submission.code_bytes)}B{known}"
+    shape = (
+        f"{spec.nodes} {'node' if spec.nodes == 1 else 'nodes'} × {spec.processes}, {spec.environment or spec.image}"
+    )
+    verb = "would be submitted" if dry_run else "is submitted"
+    return f"Job {job.metadata.name} {verb} to team {team_of(job.metadata.namespace)} ({shape}){code}."
+
+
+def _follow_to_the_end(where: Where, job: TrainingJob) -> int:
+    from footplate.cli.ending import told
+    from footplate.cli.loglines import print_lines
+    from footplate.client import endings, jobs
+    from footplate.client.logs.sources import job_lines
+    from footplate.client.workspaces import Wait
+    from footplate.errors import NotFound
+
+    name = job.metadata.name
+
+    async def work(session: Session, live: Live) -> int:
+        live.farewell = (
+            f"Job {name} goes on. To come back: footplate job logs {name} -f{where.flags()}; "
+            f"to end it: footplate job cancel {name}{where.flags()}"
+        )
+        try:
+            await print_lines(job_lines(session, name, follow=True, report=live), live, nodes=job.spec.nodes)
+        except NotFound:
+            pass  # It ended before there was anything to read; how, comes next.
+        live.resume()
+        ended = await jobs.until_ended(session, name, Wait(report=live))
+        live.say(told(ended))
+        return await endings.exit_code(session, ended)
+
+    return on_cluster(where, work)
+
+
+@app.command("list")
+def list_(
+    output: OutputOption = Output.TABLE,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """The jobs of the team, the newest first."""
+    from footplate.api import TrainingJob
+    from footplate.cli import human
+    from footplate.client import jobs
+
+    async def work(session: Session, live: Live) -> list[Object]:
+        del live
+        found = await jobs.listing(session)
+        if not found and output is Output.TABLE:
+            note(f"Team {(await session.team()).name} has no jobs. Submit one: footplate job submit train.py")
+        return sorted(found, key=lambda raw: str(raw["metadata"].get("creationTimestamp")), reverse=True)
+
+    items = [(raw, _read(raw)) for raw in on_cluster(Where(team, context, kubeconfig), work)]
+    if not items and output is Output.TABLE:
+        return
+    row = Column[tuple["Object", TrainingJob]]
+    columns = (
+        row("Name", lambda pair: pair[1].metadata.name),
+        row("Phase", lambda pair: pair[1].status.phase, lambda pair: human.phase_style(pair[1].status.phase)),
+        row("Nodes", lambda pair: pair[1].spec.nodes),
+        row("GPU", lambda pair: human.gpus(pair[1].spec.resources)),
+        row("Step", lambda pair: pair[1].status.progress.step if pair[1].status.progress else None),
+        row("Ran", lambda pair: human.lasted(pair[1].status.started_at, pair[1].status.finished_at)),
+        row("Age", lambda pair: human.age(pair[1].metadata.creation_timestamp)),
+        row("Message", lambda pair: pair[1].status.message),
+    )
+    print_list(items, columns, output, data=lambda pair: api_object(pair[0]))
+
+
+@app.command()
+def show(
+    name: Name,
+    output: OutputOption = Output.TABLE,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """What a job does, what happened to it, and why."""
+    from footplate.cli.showing import job_page
+    from footplate.client import jobs
+
+    where = Where(team, context, kubeconfig)
+
+    async def work(session: Session, live: Live) -> Object:
+        del live
+        return await jobs.get(session, name)
+
+    raw = on_cluster(where, work)
+    print_object(raw, output, lambda item: job_page(_read(item), where.flags()), data=api_object)
+
+
+@app.command()
+def logs(
+    name: Name,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for it to start, and follow to its end.")
+    ] = False,
+    rank: Annotated[int | None, typer.Option("--rank", help="Of one process only.")] = None,
+    node: Annotated[int | None, typer.Option("--node", help="Of one node only.")] = None,
+    attempt: Annotated[int | None, typer.Option("--attempt", help="Default: the last.")] = None,
+    tail: Annotated[int | None, typer.Option("--tail", "-n", help="Only the last lines of each node.", min=0)] = None,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """What the job's processes print."""
+    from footplate.cli.loglines import print_lines
+    from footplate.client import jobs
+    from footplate.client.logs.sources import job_lines
+
+    where = Where(team, context, kubeconfig)
+
+    async def work(session: Session, live: Live) -> None:
+        live.farewell = f"Job {name} goes on. To come back: footplate job logs {name} -f{where.flags()}"
+        job = _read(await jobs.get(session, name))
+        several = rank is None and node is None
+        lines = job_lines(session, name, follow=follow, node=node, rank=rank, attempt=attempt, tail=tail, report=live)
+        await print_lines(lines, live, nodes=job.spec.nodes if several else 1)
+
+    on_cluster(where, work)
+
+
+@app.command()
+def cancel(
+    name: Name,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = "10m",
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """End a job; its programs get SIGTERM and time for a last checkpoint."""
+    from footplate.client import jobs
+    from footplate.client.workspaces import Wait
+
+    limit = seconds(timeout)
+
+    async def work(session: Session, live: Live) -> None:
+        await jobs.cancel(session, name)
+        if not no_wait:
+            live.farewell = f"Job {name} goes on ending."
+            await jobs.until_ended(session, name, Wait(limit, live))
+
+    on_cluster(Where(team, context, kubeconfig), work)
+    note(f"Job {name} {'is being cancelled' if no_wait else 'is cancelled'}.")
+
+
+@app.command()
+def delete(
+    name: Name,
+    yes: YesOption = False,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = "10m",
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Delete a job and its pods; its checkpoints stay."""
+    from footplate.client import jobs
+    from footplate.client.workspaces import Wait
+
+    where = Where(team, context, kubeconfig)
+    limit = seconds(timeout)
+
+    async def look(session: Session, live: Live) -> TrainingJob:
+        del live
+        return _read(await jobs.get(session, name))
+
+    found = on_cluster(where, look)
+    phase = found.status.phase
+    if phase is not None and not phase.ended:
+        confirmed(f"Job {name} has not ended ({phase}). Delete it?", yes)
+
+    async def work(session: Session, live: Live) -> None:
+        await jobs.delete(session, name)
+        if not no_wait:
+            live.farewell = f"Job {name} goes on being deleted."
+            await jobs.until_gone(session, name, Wait(limit, live), found.metadata.uid)
+
+    on_cluster(where, work)
+    note(f"Job {name} {'is being deleted' if no_wait else 'is deleted'}.")
+
+
+@app.command()
+def wait(
+    name: Name,
+    timeout: TimeoutOption = None,
+    output: OutputOption = Output.TABLE,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Wait until a job has ended; 0 where it succeeded, 1 where it failed, 8 where it was cancelled."""
+    from footplate.cli.ending import code, told
+    from footplate.client import jobs
+    from footplate.client.workspaces import Wait
+
+    where = Where(team, context, kubeconfig)
+    limit = seconds(timeout)
+
+    async def work(session: Session, live: Live) -> Object:
+        live.farewell = f"Job {name} goes on. To come back: footplate job wait {name}{where.flags()}"
+        await jobs.get(session, name)
+        await jobs.until_ended(session, name, Wait(limit, live))
+        return await jobs.get(session, name)
+
+    raw = on_cluster(where, work)
+    job = _read(raw)
+    print_object(raw, output, lambda _: told(job), data=api_object)
+    sys.stdout.flush()
+    raise typer.Exit(code(job))
+
+
+def _read(raw: Object) -> TrainingJob:
+    from footplate.api import TrainingJob
+    from footplate.client.observing import read
+
+    return read(raw, TrainingJob)

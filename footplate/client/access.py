@@ -1,0 +1,49 @@
+"""The way into a workspace: its address with the token of its owner."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from footplate.api import Workspace
+from footplate.api.workspace import TOKEN_KEY, token_secret
+from footplate.client.kinds import SECRET
+from footplate.client.session import Session
+from footplate.errors import NotFound, Refused
+from footplate.kube.errors import Forbidden
+from footplate.kube.errors import NotFound as ApiNotFound
+
+
+@dataclass(frozen=True)
+class Access:
+    url: str
+    """It carries the token: whoever has it is in."""
+    token: str
+
+
+async def token(session: Session, workspace: Workspace) -> str:
+    """Raises Refused where this person may not have it."""
+    name, secret = workspace.metadata.name, token_secret(workspace.spec.owner)
+    with session.doing(f"read the token of workspace {name}"):
+        try:
+            found = await session.kube.get(SECRET, secret, workspace.metadata.namespace)
+        except Forbidden as error:
+            owner = workspace.spec.owner or "somebody else"
+            raise Refused(
+                f"You may not read the token of workspace {name}: it belongs to {owner}.", "make one of your own"
+            ) from error
+        except ApiNotFound as error:
+            raise NotFound(
+                f"Workspace {name} has no token: the Secret {secret} is not there.",
+                f"`footplate workspace stop {name}` and `start` make another",
+            ) from error
+    data: dict[str, str] = found.get("data") or {}
+    return b64decode(data.get(TOKEN_KEY, "")).decode()
+
+
+async def access(session: Session, workspace: Workspace, port: int) -> Access:
+    """By way of a tunnel on `port`."""
+    secret = await token(session, workspace)
+    path = urlsplit(workspace.status.url or "/lab").path or "/"
+    return Access(f"http://127.0.0.1:{port}{path}?token={quote(secret)}", secret)
