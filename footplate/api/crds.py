@@ -223,9 +223,8 @@ def _inline(node: Json, components: Json, defaults: bool) -> Json:
 def _field(node: Json, components: Json, defaults: bool) -> Json:
     schema = _inline(node, components, defaults)
     default = node.get("default")
-    if (
-        not defaults or default is None or (not default and "properties" not in schema)
-    ):  # an empty list or map says nothing
+    empty = isinstance(default, str | list | tuple | dict) and not default  # says nothing
+    if not defaults or default is None or (empty and "properties" not in schema):
         return schema
     return {**schema, "default": _filled(schema, default)}
 
