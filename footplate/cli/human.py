@@ -76,7 +76,7 @@ def condition_rows(conditions: Iterable[Condition]) -> list[tuple[str, str]]:
 def page(sentence: str, rows: Sequence[tuple[str, str]], sections: Sequence[tuple[str, Sequence[str]]]) -> str:
     """A sentence, facts (those without a value are left out), then titled sections (empty ones are left out)."""
     bold = "1" if colourful() else None
-    lines = [styled(sentence, bold), "", *facts(rows)]
+    lines = [styled(sentence[:1].upper() + sentence[1:], bold), "", *facts(rows)]
     for title, body in sections:
         if body:
             lines += ["", styled(title, bold), *(f"  {line}" for line in body)]

@@ -7,17 +7,21 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
-from obstore.store import ClientConfig, GCSStore, ObjectStore, RetryConfig, S3Config, S3Store
+from obstore.store import GCSStore, S3Store
 
 from footplate.api.platform import ObjectStore as Description
 from footplate.client.kinds import SECRET
 from footplate.client.session import Session
 from footplate.errors import BadUsage, ClusterAccess, FootplateError, Refused
 from footplate.kube.errors import Forbidden, NotFound
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,27 @@ async def _credentials(session: Session, store: Description) -> dict[str, str]:
 
 def locate(uri: str, description: Description, environ: Mapping[str, str]) -> Location:
     parts = urlsplit(uri)
-    client = ClientConfig(timeout=timedelta(seconds=60), connect_timeout=timedelta(seconds=5), allow_http=True)
-    retries = RetryConfig(max_retries=3, retry_timeout=timedelta(seconds=15))
+    client: ClientConfig = {
+        "timeout": timedelta(seconds=60),
+        "connect_timeout": timedelta(seconds=5),
+        "allow_http": True,
+    }
+    retries: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
     key = parts.path.strip("/")
     if parts.scheme == "gs":
         store = GCSStore(parts.netloc, client_options=client, retry_config=retries)
         return Location(store, f"gs://{parts.netloc}", key, "Google Cloud Storage")
     if parts.scheme != "s3":
         raise BadUsage(f"{uri!r} is not the address of an object store.", "it starts with s3:// or gs://")
-    config = S3Config(region=description.region)
+    config: S3Config = {"region": description.region}
     if description.endpoint:
         config["endpoint"] = description.endpoint
-    for name in ("access_key_id", "secret_access_key", "session_token"):
-        if value := environ.get(f"AWS_{name.upper()}"):
-            config[name] = value
+    if key_id := environ.get("AWS_ACCESS_KEY_ID"):
+        config["access_key_id"] = key_id
+    if secret := environ.get("AWS_SECRET_ACCESS_KEY"):
+        config["secret_access_key"] = secret
+    if session_token := environ.get("AWS_SESSION_TOKEN"):
+        config["session_token"] = session_token
     store = S3Store(parts.netloc, config=config, client_options=client, retry_config=retries)
     return Location(store, f"s3://{parts.netloc}", key, description.endpoint or "Amazon S3")
 

@@ -60,24 +60,22 @@ async def _exists(session: Session, name: str, wanted: WorkspaceSpec) -> Conflic
 
 def differences(wanted: WorkspaceSpec, found: WorkspaceSpec) -> list[tuple[str, str, str]]:
     """Fields of the spec: name, what is there, what was asked for. Its state and team are no difference."""
-    ours, theirs = (flat(msgspec.to_builtins(spec)) for spec in (wanted, found))
-    # Defaults are left out of both: compare only after they are alike.
+    ours, theirs = flat(wanted), flat(found)
     keys = sorted((ours.keys() | theirs.keys()) - {"desiredState", "team"})
     return [
-        (key, theirs.get(key, "the default"), ours.get(key, "the default"))
-        for key in keys
-        if ours.get(key) != theirs.get(key)
+        (key, theirs.get(key, "not set"), ours.get(key, "not set")) for key in keys if ours.get(key) != theirs.get(key)
     ]
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, str]:
-    """`{"a": {"b": 1}}` → `{"a.b": "1"}`"""
-    if isinstance(value, dict):
-        found: dict[str, str] = {}
-        for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
-            found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))  # pyright: ignore[reportUnknownArgumentType]
-        return found
-    return {prefix: str(value)}
+def flat(value: object, path: str = "") -> dict[str, str]:
+    """Every field that is set, defaults too: `{"home.size": "10Gi"}`."""
+    found: dict[str, str] = {}
+    if isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(type(value)):
+            found |= flat(getattr(value, field.name), f"{path}.{field.encode_name}" if path else field.encode_name)
+    elif value is not None and value not in ((), {}):
+        found[path] = str(msgspec.to_builtins(value))
+    return found
 
 
 async def listing(session: Session) -> list[Object]:
