@@ -119,12 +119,9 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
         | None
     ) = None
     resources: Annotated[Resources, Meta(description="Of one node.")] = Resources()
-    elastic: (
-        Annotated[
-            Elastic, rules(("self.minNodes <= self.maxNodes", "elastic.minNodes must not be above elastic.maxNodes"))
-        ]
-        | None
-    ) = None
+    elastic: Annotated[
+        Elastic | None, rules(("self.minNodes <= self.maxNodes", "elastic.minNodes must not be above elastic.maxNodes"))
+    ] = None
     launcher: Launcher = Launcher.TORCHRUN
     datasets: Datasets = ()
     checkpoint: Checkpoint = Checkpoint()

@@ -13,6 +13,9 @@ from footplate.controllers.refusal import Refusal
 
 Amounts = dict[str, Decimal]
 
+_WORDS = {"cpu": "CPU", "nvidia.com/gpu": "GPU", "pods": "pod", "persistentvolumeclaims": "volume claim"}
+_ACTION = "stop or delete a workspace or a job of the team, or ask for a larger quota"
+
 
 def of_pod(spec: Mapping[str, Any], count: int = 1) -> Amounts:
     """What `count` pods of this PodSpec count for: init containers overlap, sidecars add up (KEP-753)."""
@@ -44,20 +47,13 @@ def shortage(asked: Amounts, quotas: Iterable[Quota]) -> Refusal | None:
             if not want:
                 continue
             hard, used = quantity.parse(limit), quantity.parse(quota.status.used.get(name, "0"))
+            asks, has = _amount(name, want), _amount(name, hard)
             if want > hard:
-                return Refusal(
-                    "QuotaTooSmall",
-                    f"It asks for {_amount(name, want)}, but the quota of namespace {quota.metadata.namespace} is {limit} in all: "
-                    "ask for less, or for a larger quota.",
-                )
+                text = f"It asks for {asks}, but its team's quota is {has} in all: ask for less, or for a larger quota."
+                return Refusal("QuotaTooSmall", text)
             if used + want > hard:
-                return Refusal(
-                    "QuotaExceeded",
-                    f"Waiting for quota: it asks for {_amount(name, want)}, and namespace {quota.metadata.namespace} uses "
-                    f"{_number(name, used)} of {limit}. Stop or delete something there, or ask for a larger quota.",
-                    final=False,
-                    action="stop or delete a workspace or job of the team, or ask for a larger quota",
-                )
+                text = f"It waits for quota: it asks for {asks}, and too much of its team's {has} is in use."
+                return Refusal("QuotaExceeded", text, final=False, action=_ACTION)
     return None
 
 
@@ -98,12 +94,10 @@ def _max(one: Amounts, other: Amounts) -> Amounts:
 
 
 def _amount(name: str, value: Decimal) -> str:
-    if name in ("pods", "count/pods", "persistentvolumeclaims"):
-        return f"{value:f} {'pods' if 'pods' in name else 'volume claims'}"
-    return f"{_number(name, value)} of {name}"
-
-
-def _number(name: str, value: Decimal) -> str:
-    if "memory" in name or "storage" in name:
-        return quantity.human_bytes(value)
-    return f"{value.normalize():f}"
+    """In a person's words: `2Gi memory`, `1 CPU`, `8 GPUs`."""
+    plain = name.removeprefix("requests.").removeprefix("limits.").removeprefix("count/")
+    if plain in ("memory", "storage", "ephemeral-storage") or plain.endswith("/storage"):
+        return f"{quantity.human_bytes(value)} {plain}"
+    word = _WORDS.get(plain)
+    number = f"{value.normalize():f}"
+    return f"{number} {plain}" if word is None else f"{number} {word}{'s' if value != 1 else ''}"

@@ -81,13 +81,13 @@ class TrainingJobController:
             observed = replace(await self._observe(job, now), refused=refusal)
         now = self._shared.now()
         found = status(job, observed, now)
+        after = TrainingJob(job.metadata, job.spec, found)
         if found != job.status:
             await loop.write_status(self._shared, self._caches.training_jobs, job, found)
             loop.tell(self._shared, job, said(job.status, found))
-            if _to_tidy(job.status, found):
-                return 0.0
+            if compare(desired(after, observed, now), _present(job, observed)):
+                return 0.0  # what was just written asks for it
         retry = self._refusals.due(job.metadata) if observed.refused else None
-        after = TrainingJob(job.metadata, job.spec, found)
         return loop.earliest(next_look(after, observed, now), retry)
 
     async def _remove(self, job: TrainingJob) -> None:
@@ -204,12 +204,6 @@ def _pods_by_attempt(
 
 def _first(found: list[cluster.Admission]) -> cluster.Admission | None:
     return found[0] if found else None
-
-
-def _to_tidy(before: TrainingJobStatus, after: TrainingJobStatus) -> bool:
-    """An attempt has ended: its names and its gang go, or the next attempt begins."""
-    ended = sum(attempt.end is not None for attempt in after.attempts)
-    return ended != sum(attempt.end is not None for attempt in before.attempts)
 
 
 def said(before: TrainingJobStatus, after: TrainingJobStatus) -> list[Said]:

@@ -62,11 +62,13 @@ class WorkspaceController:
             observed = replace(self._observe(ws), refused=refusal)
         now = self._shared.now()
         found = status(ws, observed, now)
+        after = Workspace(ws.metadata, ws.spec, found)
         if found != ws.status:
             await loop.write_status(self._shared, self._caches.workspaces, ws, found)
             loop.tell(self._shared, ws, said(ws.status, found))
+            if compare(desired(after, observed, now), self._present(ws, observed)):
+                return 0.0  # what was just written asks for it
         retry = self._refusals.due(ws.metadata) if observed.refused else None
-        after = Workspace(ws.metadata, ws.spec, found)
         return loop.earliest(next_look(after, observed, now), retry)
 
     def _observe(self, ws: Workspace) -> Observed:

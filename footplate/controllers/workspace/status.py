@@ -186,7 +186,7 @@ def _lost(ws: Workspace, observed: Observed, before: Verdict, now: datetime) -> 
             f"{text}Correct the cause, then stop it and start it again.",
             restarts=restarts,
         )
-    retry_at = (now + observed.bounds.delay(restarts)).replace(microsecond=0)
+    retry_at = now + observed.bounds.delay(restarts)
     text = f"It is started again: {cause.evidence}."
     return Verdict(WorkspacePhase.STARTING, "PodLost", text, restarts=restarts, retry_at=retry_at)
 
