@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from devcluster import link
 from devcluster.errors import PreflightError
 from devcluster.paths import ClusterPaths
 from devcluster.plan import NodeNetwork, write_atomically
@@ -107,11 +108,13 @@ def settle(
     if running and stored is not None:
         return msgspec.structs.replace(stored, api=spec.api_port or 6443, s3=spec.s3_port)
     routes = [*read_routes(besides=interface(root)), *(IPv4Network(other.pod_cidr) for other in others)]
-    links = [IPv4Network(f"{other.node.node_address}/30", strict=False) for other in others if other.node]
-    return in_namespace(spec, root, stored, [*routes, *links])
+    linked = [IPv4Network(f"{other.node.node_address}/30", strict=False) for other in others if other.node]
+    return in_namespace(spec, root, stored, [*routes, *linked], link.way_out_mtu())
 
 
-def in_namespace(spec: ClusterSpec, root: Path, stored: Endpoints | None, taken: Iterable[IPv4Network]) -> Endpoints:
+def in_namespace(
+    spec: ClusterSpec, root: Path, stored: Endpoints | None, taken: Iterable[IPv4Network], mtu: int
+) -> Endpoints:
     taken = list(taken)
     start = int(identity(root), 16)
     kept_pods = [IPv4Network(stored.pod_cidr)] if stored else []
@@ -121,13 +124,14 @@ def in_namespace(spec: ClusterSpec, root: Path, stored: Endpoints | None, taken:
     else:
         services = _wanted(spec.service_cidr) or _first_free(SERVICE_CIDRS, [*taken, pods], "--service-cidr")
     kept_link = [IPv4Network(f"{stored.node.node_address}/30", strict=False)] if stored and stored.node else []
-    link = _first_free([*kept_link, *_rotated(LINKS, start)], taken, "")
+    between = _first_free([*kept_link, *_rotated(LINKS, start)], taken, "")
     node = NodeNetwork(
         interface=interface(root),
-        machine_address=str(link[1]),
-        node_address=str(link[2]),
-        prefix=link.prefixlen,
+        machine_address=str(between[1]),
+        node_address=str(between[2]),
+        prefix=between.prefixlen,
         pod_cidr=str(pods),
+        mtu=mtu,
         local_cidrs=(SIMULATED_IN_NAMESPACE,),
     )
     return Endpoints(
@@ -147,7 +151,7 @@ def in_namespace(spec: ClusterSpec, root: Path, stored: Endpoints | None, taken:
 
 
 def interface(root: Path) -> str:
-    return f"fp{identity(root)}"
+    return f"{link.INTERFACE_PREFIX}{identity(root)}"
 
 
 def _wanted(cidr: str) -> IPv4Network | None:

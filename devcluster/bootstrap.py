@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from devcluster import kwok, storage
+from devcluster import kwok, simulated_gpus, storage
 from devcluster.apiclient import ApiClient
 from devcluster.errors import StartTimeout
 from devcluster.spec import ClusterSpec
@@ -24,6 +24,11 @@ def apply(spec: ClusterSpec, api: ApiClient, deadline: float) -> None:
         deadline,
     )
     expected = {kwok.node_name(index) for index in range(spec.kwok_nodes)}
+    if spec.profile == "full":
+        _wait("the node to register", lambda: _exists(api, f"/api/v1/nodes/{spec.node_name}"), deadline)
+        api.apply(f"/api/v1/nodes/{spec.node_name}", _labelled(spec))
+        _wait("the node's GPUs", lambda: _has_gpus(spec, api), deadline)
+        expected.add(spec.node_name)
     _wait(
         "every node to be Ready", lambda: expected <= {_name(node) for node in _nodes(api) if _is_ready(node)}, deadline
     )
@@ -38,6 +43,19 @@ def _simulated_nodes(spec: ClusterSpec, api: ApiClient) -> None:
     for name, node in wanted.items():
         api.apply(f"/api/v1/nodes/{name}", {key: value for key, value in node.items() if key != "status"})
         api.apply(f"/api/v1/nodes/{name}", node, subresource="status")
+
+
+def _labelled(spec: ClusterSpec) -> dict[str, Any]:
+    """The node with the labels that GPU feature discovery would give it; those of an earlier spec go."""
+    gpus = simulated_gpus.of_node(spec)
+    labels = gpus.labels() if gpus else {}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": spec.node_name, "labels": labels}}
+
+
+def _has_gpus(spec: ClusterSpec, api: ApiClient) -> bool:
+    gpus = simulated_gpus.of_node(spec)
+    capacity = (api.get(f"/api/v1/nodes/{spec.node_name}") or {}).get("status", {}).get("capacity", {})
+    return all(capacity.get(resource) == str(count) for resource, count in (gpus.resources() if gpus else {}).items())
 
 
 def _nodes(api: ApiClient, label: str = "") -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +26,14 @@ from devcluster import (
     bootstrap,
     build,
     certificates,
+    cgroups,
+    host,
+    inside,
     kubeconfig,
-    layout,
+    link,
     locks,
+    object_store,
+    oci,
     paths,
     preflight,
     processes,
@@ -39,6 +44,8 @@ from devcluster.addresses import Endpoints
 from devcluster.apiclient import ApiClient
 from devcluster.build import Progress, Silent
 from devcluster.errors import ClusterNotFound, DevclusterError, PreflightError, StartTimeout, UsageError
+from devcluster.layout import Layout, RealNode
+from devcluster.object_store import ObjectStore
 from devcluster.paths import ClusterPaths
 from devcluster.plan import Plan, Status, write_atomically
 from devcluster.processes import SENTINEL, SUPERVISOR
@@ -47,6 +54,7 @@ from devcluster.spec import ClusterSpec, Profile
 START_SECONDS = 120.0
 STOP_SECONDS = 40.0
 POLL = 0.05
+POD_GRACE = 2.0
 HOPELESS_RESTARTS = 6  # of one component within one start
 UNSUPERVISED_LOOKS = 20
 LOG_LINES = 12
@@ -61,6 +69,7 @@ class Running:
     context: str
     kubeconfig: Path
     server: str
+    object_store: ObjectStore | None  # None: profile api
 
 
 def cluster_paths(name: str, environment: Mapping[str, str] = os.environ) -> ClusterPaths:
@@ -89,6 +98,8 @@ def start(
         else:
             spec = specs.requested(name, changes or {})
         preflight.check(spec, place.root, os.geteuid())
+        if spec.profile == "full":
+            preflight.ensure_node_programs(progress)
         binaries = build.ensure(artifacts.tools_for(spec.profile), paths.cache_directory(environment), progress)
         try:
             return _start(spec, place, binaries, progress, time.monotonic() + timeout, running=was_running)
@@ -161,8 +172,30 @@ def program(name: str, environment: Mapping[str, str] = os.environ) -> Path:
     return found
 
 
+def import_image(name: str, archive: Path, *, environment: Mapping[str, str] = os.environ) -> None:
+    """Load an OCI or Docker archive onto the node; pods find it by the name that the archive gives it."""
+    place = cluster_paths(name, environment)
+    specs.read(place.spec, name)
+    inside.import_image(place, program("ctr", environment), host.look(place.root).snapshotter, archive)
+
+
+def images(name: str, *, environment: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """References of the images on the node."""
+    place = cluster_paths(name, environment)
+    specs.read(place.spec, name)
+    return inside.images(place, program("ctr", environment))
+
+
+def inside_command(name: str, arguments: Sequence[str], *, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The same command in the network and mount namespaces of the cluster's node; raises NotRunning."""
+    place = cluster_paths(name, environment)
+    specs.read(place.spec, name)
+    return inside.command(place, arguments)
+
+
 def _running(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths) -> Running:
-    return Running(spec.name, spec.profile, spec.context, place.kubeconfig, endpoints.server)
+    store = object_store.read(place) if spec.profile == "full" else None
+    return Running(spec.name, spec.profile, spec.context, place.kubeconfig, endpoints.server, store)
 
 
 def _not_found(name: str) -> ClusterNotFound:
@@ -196,10 +229,12 @@ def _start(
         others = [found for found in addresses.reserved(clusters) if found != addresses.read(place)]
         endpoints = addresses.settle(spec, place.root, addresses.read(place), others, running=running)
         addresses.write(place, endpoints)
-    plan = _write_plan(spec, endpoints, place, binaries)
+    planned = _prepare(spec, endpoints, place, binaries)
+    plan = _write_plan(planned)
     _supervise(place)
     _wait_ready(place, plan, progress, deadline)
     progress.detail("creating its objects")
+    _load_sandbox_image(planned)
     with ApiClient(endpoints, place) as api:
         bootstrap.apply(spec, api, deadline)
     write_atomically(place.kubeconfig, kubeconfig.render(place, endpoints.server, spec.context, "admin"))
@@ -207,18 +242,48 @@ def _start(
     return _running(spec, endpoints, place)
 
 
-def _write_plan(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths, binaries: Mapping[str, Path]) -> Plan:
+def _prepare(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths, binaries: Mapping[str, Path]) -> Layout:
+    """Directories, and on a real node what its configuration depends on."""
     place.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for directory in (place.logs, place.config, place.run, place.volumes, place.audit_log.parent):
         directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(place.spec, msgspec.json.format(msgspec.json.encode(spec)))
-    certificates.ensure(place, layout.leaves(spec, endpoints), certificates.utc_now())
-    for path, content in layout.files(spec, endpoints, place).items():
+    if spec.profile == "api":
+        return Layout(spec, endpoints, place, binaries, None)
+    try:
+        cgroups.prepare(_cgroup(place))
+    except OSError as error:
+        raise PreflightError(
+            f"pods need control groups, and they cannot be made here: {error}",
+            "in a container, mount /sys/fs/cgroup writable (docker run --privileged)",
+        ) from error
+    real = RealNode(host.look(place.root), object_store.settle(endpoints, place))
+    return Layout(spec, endpoints, place, binaries, real)
+
+
+def _cgroup(place: ClusterPaths) -> str:
+    return cgroups.name(addresses.identity(place.root))
+
+
+def _write_plan(planned: Layout) -> Plan:
+    place = planned.paths
+    write_atomically(place.spec, msgspec.json.format(msgspec.json.encode(planned.spec)))
+    certificates.ensure(place, planned.leaves(), certificates.utc_now())
+    for path, content in planned.files().items():
         if not path.exists() or path.read_bytes() != content:
             write_atomically(path, content)
-    plan = Plan(layout.components(spec, endpoints, place, binaries), endpoints.node)
+    plan = Plan(planned.components(), planned.endpoints.node)
     write_atomically(place.plan, msgspec.json.encode(plan))
     return plan
+
+
+def _load_sandbox_image(planned: Layout) -> None:
+    if planned.node is None:
+        return
+    place, pause, ctr = planned.paths, planned.binaries["pause"], planned.binaries["ctr"]
+    if oci.sandbox_reference(pause) not in inside.images(place, ctr):
+        archive = place.run / "pause.tar"
+        archive.write_bytes(oci.sandbox_archive(pause))
+        inside.import_image(place, ctr, planned.node.host.snapshotter, archive)
 
 
 def _of(place: ClusterPaths, component: str) -> list[processes.Process]:
@@ -307,17 +372,27 @@ def _last_words(place: ClusterPaths, component: str) -> str:
 
 
 def _end(place: ClusterPaths) -> None:
-    """End every process of the cluster, whoever supervises them."""
-    supervisors = _of(place, SUPERVISOR)
-    processes.end(supervisors, place.root, STOP_SECONDS)
+    """End every process of the cluster, whoever supervises them, and undo what was done to the machine."""
+    processes.end(_of(place, SUPERVISOR), place.root, STOP_SECONDS)
+    cgroups.remove(_cgroup(place), POD_GRACE)
     for _ in range(2):  # a process in the middle of its exec is not seen for an instant
         while left := processes.of_cluster(place.root):
-            processes.end(left, place.root, 3.0)
+            processes.end([process for process in left if process.leader], place.root, 3.0)
+            processes.end(left, place.root, 0.0)  # the shims of containers do not heed SIGTERM
         time.sleep(POLL)
+    cgroups.remove(_cgroup(place), 0.0)  # what was started meanwhile
+    endpoints = addresses.read(place)
+    if os.geteuid() == 0 and (endpoints is None or endpoints.node is not None):
+        link.disconnect(addresses.interface(place.root), place.forwarding)
     shutil.rmtree(place.run, ignore_errors=True)
 
 
 def _remove(place: ClusterPaths) -> None:
     if not place.root.exists():
         return
-    shutil.rmtree(place.root)
+    if mounts := host.mounts_below(place.root, Path("/proc/self/mounts").read_text()):
+        raise DevclusterError(f"{mounts[0]} is mounted inside the cluster's directory", f"umount {mounts[0]}")
+    try:
+        shutil.rmtree(place.root)
+    except PermissionError as error:
+        raise PreflightError(f"{error.filename} may not be removed by this user", "use the user who made it") from error

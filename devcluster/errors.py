@@ -1,6 +1,6 @@
 """Errors that a person can act on."""
 
-from footplate.errors import BadUsage, FootplateError, MachineLacks, NotFound, TimedOut
+from footplate.errors import BadUsage, Conflict, FootplateError, MachineLacks, NotFound, TimedOut
 
 
 class DevclusterError(FootplateError):
@@ -25,3 +25,7 @@ class BuildError(DevclusterError):
 
 class StartTimeout(TimedOut):
     """A component did not become ready within its bound."""
+
+
+class NotRunning(Conflict):
+    """The request needs a cluster, or a node of it, that runs."""

@@ -80,6 +80,19 @@ class ClusterPaths:
         return self.run / "status.json"
 
     @property
+    def forwarding(self) -> Path:
+        """Names the interface whose forwarding the cluster switched on."""
+        return self.root / "forwarding"
+
+    @property
+    def object_store(self) -> Path:
+        return self.root / "object-store.json"
+
+    @property
+    def gpu_health(self) -> Path:
+        return self.root / "unhealthy-gpus.json"
+
+    @property
     def volumes(self) -> Path:
         return self.root / "volumes"
 

@@ -43,6 +43,7 @@ class NodeNetwork(msgspec.Struct, frozen=True):
     node_address: str
     prefix: int
     pod_cidr: str
+    mtu: int = 1500
     local_cidrs: tuple[str, ...] = ()  # invented addresses (simulated nodes): they end inside the namespace
 
 

@@ -185,6 +185,7 @@ class Supervised:
             ready = await asyncio.to_thread(probe.is_ready, check, self._paths.pki)
             if not ready:
                 await asyncio.sleep(PROBE_INTERVAL)
+        logger.info("%s: ready after %.1f s", self.component.name, time.time() - self.since)
         self.ready.set()
         self._changed.set()
 
