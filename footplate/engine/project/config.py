@@ -1,0 +1,147 @@
+"""A stack's configuration: its file `Pulumi.<stack>.yaml` checked against the project's schema, secrets decrypted.
+
+Beyond what Pulumi checks, a key of the project that the schema does not have is refused: it is a misspelt one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from footplate.engine.crypter import Keyring
+from footplate.engine.errors import ConfigInvalid, ProjectInvalid, Unsupported, cli_remedy
+from footplate.engine.project.manifest import Project, read_yaml
+from footplate.engine.project.schema import Field, mismatch
+
+_KEYS = frozenset({"config", "secretsprovider", "encryptedkey", "encryptionsalt", "environment", "version"})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Values as the program gets them: text, or JSON text of what is no text. Keys have their namespace."""
+
+    values: Mapping[str, str]
+    secrets: frozenset[str] = frozenset()
+
+    def package(self, name: str) -> dict[str, str]:
+        """What a provider's default instance is configured with: `kubernetes:context` → `context`."""
+        prefix = f"{name}:"
+        return {key.removeprefix(prefix): value for key, value in self.values.items() if key.startswith(prefix)}
+
+
+def load_config(project: Project, stack: str, keyring: Keyring, overrides: Mapping[str, str] | None = None) -> Config:
+    """`overrides` (from `--config key=value`) win over the file."""
+    path = project.stack_file(stack)
+    if not path.is_file():
+        have = project.stacks()
+        near = difflib.get_close_matches(stack, have, 1)
+        raise ConfigInvalid(
+            f"stack {stack!r} has no configuration file {path}",
+            f"did you mean {near[0]!r}?" if near else f"the stacks are: {', '.join(have) or 'none yet'}",
+        )
+    document = read_yaml(path)
+    unknown = sorted(set(document) - _KEYS)
+    if unknown:
+        raise ConfigInvalid(f"{path} has the unknown key {unknown[0]!r}", "configuration stands under `config:`")
+    if document.get("environment"):
+        raise Unsupported(f"{path} imports a Pulumi ESC environment", cli_remedy("footplate up"))
+    given: Any = document.get("config") or {}
+    if not isinstance(given, dict):
+        raise ProjectInvalid(f"{path}: config is no mapping of keys to values")
+    raw: dict[str, Any] = {
+        _qualified(project.name, str(key)): value for key, value in cast(dict[Any, Any], given).items()
+    }
+    for key, value in (overrides or {}).items():
+        raw[_qualified(project.name, key)] = value
+    _known_keys(path, project, raw)
+    return _resolve(path, project.fields, raw, _decrypter(path, document, keyring))
+
+
+def _qualified(project: str, key: str) -> str:
+    return key if ":" in key else f"{project}:{key}"
+
+
+def _known_keys(path: Path, project: Project, raw: Mapping[str, Any]) -> None:
+    declared = [field.name for field in project.fields]
+    own = f"{project.name}:"
+    if not any(name.startswith(own) for name in declared):
+        return  # a project without a schema of its own takes any key
+    for key in raw:
+        if key.startswith(own) and key not in declared:
+            near = difflib.get_close_matches(key, declared, 1, cutoff=0.6)
+            short = [name.removeprefix(own) for name in declared if name.startswith(own)]
+            hint = f"did you mean {near[0].removeprefix(own)!r}?" if near else f"the keys are: {', '.join(short)}"
+            raise ConfigInvalid(f"{path}: there is no configuration key {key.removeprefix(own)!r}", hint)
+
+
+def _decrypter(path: Path, document: Mapping[str, Any], keyring: Keyring) -> Callable[[str], str]:
+    def decrypt(ciphertext: str) -> str:
+        provider = document.get("secretsprovider")
+        salt = document.get("encryptionsalt")
+        if provider not in (None, "", "passphrase", "default") or not isinstance(salt, str):
+            raise Unsupported(
+                f"{path}: its secure values are kept by {provider or 'Pulumi Cloud'!r}; this engine opens those of a "
+                "passphrase (encryptionsalt)",
+                cli_remedy("footplate up"),
+            )
+        return keyring.unlock(salt).decrypt(ciphertext)
+
+    return decrypt
+
+
+def _resolve(path: Path, fields: Sequence[Field], raw: Mapping[str, Any], decrypt: Callable[[str], str]) -> Config:
+    declared = {field.name: field for field in fields}
+    values: dict[str, str] = {}
+    secrets: set[str] = set()
+    for key, value in raw.items():
+        opened, secret = _open(value, decrypt)
+        field = declared.get(key)
+        if field is not None:
+            if field.secret and not secret:
+                raise ConfigInvalid(
+                    f"{path}: {_short(key)} is a secret and stands there in clear",
+                    f"write it as `secure:` (`pulumi config set --secret {key}`)",
+                )
+            wrong = mismatch(field, opened)
+            if wrong:
+                shown = "[secret] is not of its type" if secret else wrong
+                raise ConfigInvalid(f"{path}: {_short(key)} {shown}", field.description or None)
+        values[key] = _text(opened)
+        if secret:
+            secrets.add(key)
+    for field in fields:
+        if field.name in values:
+            continue
+        if field.default is not None:
+            values[field.name] = _text(field.default)
+        elif field.required:
+            raise ConfigInvalid(f"{path}: {_short(field.name)} is required and missing", field.description or None)
+    return Config(values, frozenset(secrets))
+
+
+def _open(value: Any, decrypt: Callable[[str], str]) -> tuple[Any, bool]:
+    """The value with what is `{secure: …}` in it decrypted, and whether anything was."""
+    if isinstance(value, dict):
+        fields = cast(dict[str, Any], value)
+        if set(fields) == {"secure"} and isinstance(fields["secure"], str):
+            return decrypt(fields["secure"]), True
+        opened = {str(key): _open(item, decrypt) for key, item in fields.items()}
+        return {key: item for key, (item, _) in opened.items()}, any(secret for _, secret in opened.values())
+    if isinstance(value, list):
+        items = [_open(item, decrypt) for item in cast(list[Any], value)]
+        return [item for item, _ in items], any(secret for _, secret in items)
+    return value, False
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+def _short(key: str) -> str:
+    return f"config {key!r}"

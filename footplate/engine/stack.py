@@ -1,0 +1,306 @@
+"""A stack of a project and what can be done with it, without the Pulumi CLI.
+
+    stack = Stack(Path("."), "local")
+    result = await stack.up(observe)          # or, from code that is not async: asyncio.run(stack.up(observe))
+    stack.outputs()["namespace"]
+
+`observe` gets the events of `footplate.engine.events`. State is in `$FOOTPLATE_DATA/stacks/<project>/<stack>/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from footplate.client.target import data_directory
+from footplate.engine import urn as urns
+from footplate.engine.changes import Change
+from footplate.engine.crypter import Keyring
+from footplate.engine.deployment import recover
+from footplate.engine.deployment.deletions import Deletions
+from footplate.engine.deployment.refresh import refresh
+from footplate.engine.deployment.registry import Registry
+from footplate.engine.deployment.run import Run
+from footplate.engine.errors import (
+    DeploymentFailed,
+    Interrupted,
+    NeedsPulumiCLI,
+    StackNotFound,
+    cli_remedy,
+)
+from footplate.engine.events import Finished, Observer, Phase, Said, Severity, Totals
+from footplate.engine.policy import Pack, load_pack
+from footplate.engine.program import Ran, Target, run_program, stack_urn
+from footplate.engine.project.config import load_config
+from footplate.engine.project.manifest import Project, find_root, load_project
+from footplate.engine.state.codec import Codec
+from footplate.engine.state.lock import locked
+from footplate.engine.state.model import PendingOperation, Resource, find
+from footplate.engine.state.snapshot import Snapshot
+from footplate.engine.state.store import StateFile, Writer
+from footplate.engine.values import Properties
+
+Approve = Callable[["Result"], bool]
+
+
+@dataclass(frozen=True)
+class Result:
+    """`outputs` of the stack hold `values` (see `values.masked`). `changed`: whether there was, or is, anything to do."""
+
+    totals: Totals
+    changed: bool
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    output_changes: Sequence[Change] = ()
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    resources: list[Resource]
+    pending: list[PendingOperation]
+    exists: bool
+
+
+class Stack:
+    """`config`: overrides of the stack file's values. `parallel`: operations at once."""
+
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        *,
+        config: Mapping[str, str] | None = None,
+        policy_packs: Sequence[Path] = (),
+        parallel: int = 16,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.project: Project = load_project(find_root(directory))
+        self.name = name
+        self._overrides = dict(config or {})
+        self._packs: list[Pack] = [load_pack(path.resolve()) for path in policy_packs]
+        self._parallel = parallel
+        folder = data_directory(environ) / "stacks" / self.project.name / name
+        self.folder = folder
+        self._keyring = Keyring(folder / "passphrase.json", environ)
+        self._file = StateFile(folder / "state.json", Codec(self._keyring, f"v{version('pulumi')}"))
+
+    @property
+    def label(self) -> str:
+        return f"{self.project.name}/{self.name}"
+
+    async def preview(self, observe: Observer) -> Result:
+        """Raises DeploymentFailed after showing all that would fail, PolicyViolated where a pack says no."""
+        target = self._target()
+        async with _signals(observe) as started:
+            ran = await self._pass(target, await self._recovered(observe), observe, started, preview=True)
+        return _result(ran)
+
+    async def up(self, observe: Observer, approve: Approve | None = None) -> Result:
+        """A preview, then the update: nothing is changed where the preview fails, or where `approve` says no."""
+        target = self._target()
+        with locked(self.folder / "lock", "up", self.label):
+            self._file.back_up()
+            async with _signals(observe) as started:
+                base = await self._recovered(observe, save=True)
+                planned = await self._pass(target, base, observe, started, preview=True)
+                _require_no_plugins(planned)
+                result = _result(planned)
+                if not result.changed or (approve is not None and not approve(result)):
+                    return result
+                return _result(await self._pass(target, base, observe, started, preview=False))
+
+    async def destroy(self, observe: Observer, approve: Approve | None = None) -> Result:
+        """Deletes all of the state. Raises ResourceProtected, before anything is deleted."""
+        with locked(self.folder / "lock", "destroy", self.label):
+            self._file.back_up()
+            async with _signals(observe) as started:
+                base = await self._recovered(observe, save=True)
+                planned = await self._destroy(base, observe, started, preview=True)
+                if not base or (approve is not None and not approve(planned)):
+                    return planned
+                return await self._destroy(base, observe, started, preview=False)
+
+    async def refresh(self, observe: Observer, *, preview: bool = False) -> Result:
+        """Takes what the resources are now into the state; `preview` only shows it."""
+        with locked(self.folder / "lock", "refresh", self.label):
+            self._file.back_up()
+            async with _signals(observe) as started:
+                base = await self._recovered(observe, save=not preview)
+                async with self._session(base, "refresh", observe, started, preview) as (run, registry):
+                    await refresh(run, registry, run.snapshot.remaining)
+                _raise_failures(run)
+                result = Result(run.totals(), run.totals().changed > 0, self.outputs())
+                observe(Finished(result.totals, result.outputs))
+                return result
+
+    def outputs(self) -> Properties:
+        """Of the last update. Raises StackNotFound where there was none."""
+        loaded = self._load()
+        if not loaded.exists:
+            raise StackNotFound(f"stack {self.label} has not been brought up", "`footplate up` does")
+        stack = find(loaded.resources, stack_urn(self.project.name, self.name))
+        return stack.outputs if stack is not None else {}
+
+    def resources(self) -> list[Resource]:
+        return self._load().resources
+
+    def export(self) -> bytes:
+        """The state as `pulumi stack import` takes it."""
+        loaded = self._load()
+        return self._file.codec.encode(loaded.resources, loaded.pending)
+
+    def passphrase(self) -> str:
+        """What PULUMI_CONFIG_PASSPHRASE must be for the Pulumi CLI to read the secrets of this state."""
+        return self._keyring.passphrase()
+
+    def _target(self) -> Target:
+        config = load_config(self.project, self.name, self._keyring, self._overrides)
+        return Target(self.project, self.name, config, self._packs, self._parallel)
+
+    def _load(self) -> _Loaded:
+        deployment = self._file.load()
+        if deployment is None:
+            return _Loaded([], [], False)
+        return _Loaded(deployment.resources, deployment.pending_operations, True)
+
+    async def _recovered(self, observe: Observer, *, save: bool = False) -> list[Resource]:
+        """The state, with what an interrupted run left undecided decided."""
+        loaded = self._load()
+        if not loaded.pending:
+            return loaded.resources
+        registry = Registry(loaded.resources, asyncio.Event())
+        try:
+            resources, notes = await recover.settle(loaded.resources, loaded.pending, registry)
+        finally:
+            await registry.close()
+        for note in notes:
+            observe(Said(Severity.WARNING, note))
+        if save:
+            await self._writer(lambda: (resources, [])).commit()
+        return resources
+
+    def _writer(self, content: Callable[[], tuple[list[Resource], list[PendingOperation]]]) -> Writer:
+        return Writer(self._file.path, lambda: self._file.codec.encode(*content()))
+
+    async def _pass(
+        self, target: Target, base: Sequence[Resource], observe: Observer, started: _Started, *, preview: bool
+    ) -> Ran:
+        observe(Phase("preview" if preview else "update", self.label))
+        snapshot = Snapshot(base)
+        commit = self._commits(snapshot)
+        try:
+            ran = await run_program(target, snapshot, preview=preview, commit=commit, observe=observe, started=started)
+        finally:
+            if not preview:
+                await commit()
+        _raise_failures(ran.run)
+        observe(Finished(ran.run.totals(), ran.outputs, ran.output_changes))
+        return ran
+
+    async def _destroy(
+        self, base: Sequence[Resource], observe: Observer, started: _Started, *, preview: bool
+    ) -> Result:
+        async with self._session(base, "destroy", observe, started, preview) as (run, registry):
+            await Deletions(run, registry).remove(run.snapshot.remaining)
+        _raise_failures(run)
+        if not preview and not run.snapshot.resources():
+            self._file.remove()
+        result = Result(run.totals(), run.totals().changed > 0)
+        observe(Finished(result.totals))
+        return result
+
+    @asynccontextmanager
+    async def _session(
+        self, base: Sequence[Resource], name: str, observe: Observer, started: _Started, preview: bool
+    ) -> AsyncGenerator[tuple[Run, Registry]]:
+        """A run without the program."""
+        observe(Phase(name if not preview or name == "refresh" else "preview", self.label))
+        snapshot = Snapshot(base)
+        commit = self._commits(snapshot)
+        run = Run(snapshot=snapshot, commit=commit, observe=observe, preview=preview, parallel=self._parallel)
+        started(run)
+        registry = Registry(base, run.stopping)
+        try:
+            yield run, registry
+        finally:
+            await run.settle()
+            await registry.close()
+            if not preview:
+                await commit()
+
+    def _commits(self, snapshot: Snapshot) -> Callable[[], Awaitable[None]]:
+        return self._writer(lambda: (snapshot.resources(), snapshot.pending)).commit
+
+
+_Started = Callable[[Run], None]
+
+
+def _result(ran: Ran) -> Result:
+    return Result(ran.run.totals(), ran.changes, ran.outputs, ran.output_changes)
+
+
+def _raise_failures(run: Run) -> None:
+    if run.stopping.is_set():
+        raise Interrupted("interrupted; the state is written, and the next run carries on")
+    if run.fatal is not None:
+        raise run.fatal
+    if run.failed:
+        count = len(run.failed)
+        verb = "would fail" if run.preview else "failed"
+        raise DeploymentFailed(f"{count} {'resource' if count == 1 else 'resources'} {verb}")
+
+
+def _require_no_plugins(planned: Ran) -> None:
+    if not planned.planned_only:
+        return
+    by_reason: dict[str, list[str]] = {}
+    for urn, reason in planned.planned_only.items():
+        by_reason.setdefault(reason, []).append(urns.short(urn))
+    lines = [f"{len(names)} resources, for {reason}: {', '.join(names)}" for reason, names in by_reason.items()]
+    raise NeedsPulumiCLI(
+        f"nothing was changed: this stack needs the Pulumi CLI to create {'; '.join(lines)}",
+        cli_remedy("footplate up"),
+    )
+
+
+@asynccontextmanager
+async def _signals(observe: Observer) -> AsyncGenerator[_Started]:
+    """Ctrl-C once: what runs is finished (waiting for readiness ends), nothing more is started. Twice: all is cut off."""
+    runs: list[Run] = []
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def interrupt() -> None:
+        run = runs[-1] if runs else None
+        if run is None or run.stopping.is_set():
+            if run is not None:
+                run.cancel()
+            if task is not None:
+                task.cancel()
+            return
+        observe(Said(Severity.WARNING, "stopping: what is under way is being finished (Ctrl-C again cuts it off)"))
+        run.stopping.set()
+
+    main = threading.current_thread() is threading.main_thread()
+    if main:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        loop.add_signal_handler(signal.SIGTERM, interrupt)
+    try:
+        yield runs.append
+    except asyncio.CancelledError:
+        if runs and runs[-1].stopping.is_set():
+            raise Interrupted(
+                "cut off; the state says what was being done, and the next run looks what became of it"
+            ) from None
+        raise
+    finally:
+        if main:
+            loop.remove_signal_handler(signal.SIGINT)
+            loop.remove_signal_handler(signal.SIGTERM)
