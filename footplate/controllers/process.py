@@ -60,12 +60,13 @@ async def run(
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
+    pod = options.identity or f"{os.uname().nodename}-{os.getpid()}"
+    agent = f"{kinds.MANAGER}/{pod}"  # the part before the slash names the field manager
     async with (
-        Client(connection, user_agent=kinds.MANAGER, observe=metrics.request) as client,
-        Client(connection, user_agent=kinds.MANAGER, connections=2) as leasing,
+        Client(connection, user_agent=agent, observe=metrics.request) as client,
+        Client(connection, user_agent=agent, connections=2) as leasing,
     ):
         caches = Caches(client, await detect(client), options.system)
-        pod = options.identity or f"{os.uname().nodename}-{os.getpid()}"
         election = LeaderElection(
             leasing,
             options.system,

@@ -36,6 +36,7 @@ async def serving(port: int, registry: CollectorRegistry, *, healthy: Check, rea
     try:
         site = web.TCPSite(runner, port=port)
         await site.start()
-        yield runner.addresses[0][1]
+        # Of a chosen port every address family gets its own.
+        yield min(runner.addresses, key=len)[1]
     finally:
         await runner.cleanup()

@@ -137,7 +137,7 @@ class Client:
 
     @overload
     async def create(
-        self, res: Resource, obj: Any, namespace: str | None = None, *, dry_run: bool = False
+        self, res: Resource, obj: Any, namespace: str | None = None, *, dry_run: bool = False, strict: bool = False
     ) -> Object: ...
     @overload
     async def create(
@@ -150,11 +150,13 @@ class Client:
         namespace: str | None = None,
         *,
         dry_run: bool = False,
+        strict: bool = False,
         type: type[Any] = Object,
     ) -> Any:
+        """`strict`: fields that the kind does not have are refused (BadRequest names them) instead of dropped."""
         body = _builtins(obj, res)
         namespace = namespace or _metadata(body).get("namespace")
-        query = {"dryRun": _all(dry_run)}
+        query = {"dryRun": _all(dry_run), "fieldValidation": "Strict" if strict else None}
         path = res.path(_placed(res, namespace))
         return decode(await self.transport.request("POST", path, query, msgspec.json.encode(body)), type)
 

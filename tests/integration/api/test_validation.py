@@ -10,7 +10,7 @@ from benchmarks import bare_platform
 from footplate.controllers.kinds import ENVIRONMENT, TRAINING_JOB, WORKSPACE
 from footplate.kube.client import Client
 from footplate.kube.connection import Connection, load_connection
-from footplate.kube.errors import Invalid
+from footplate.kube.errors import BadRequest, Invalid
 from footplate.kube.resource import Resource
 from tests.conftest import ApiCluster
 
@@ -153,3 +153,9 @@ async def test_a_home_may_grow(client: Client) -> None:
 async def test_an_unknown_field_is_dropped_not_stored(client: Client) -> None:
     made = await create(client, WORKSPACE, {**ENV, "gpus": 8})
     assert "gpus" not in made["spec"]
+
+
+async def test_an_unknown_field_is_refused_by_name_where_asked(client: Client) -> None:
+    body = {"metadata": {"name": "demo"}, "spec": {**ENV, "gpus": 8}}
+    with pytest.raises(BadRequest, match=r'unknown field "spec.gpus"'):
+        await client.create(WORKSPACE, body, NAMESPACE, dry_run=True, strict=True)
