@@ -181,12 +181,12 @@ def run(
 
 
 def _submit(ctx: typer.Context, *, dry_run: bool = False) -> tuple[Submission, Where]:
-    from footplate.cli.submitting import request
+    from footplate.cli.submitting import submittable
     from footplate.client import jobs
 
     options = dict(ctx.params)
     where = Where(options["team"], options["context"], options["kubeconfig"])
-    wanted = request(options, ctx.meta.get(_AFTER_DASHES) or [])
+    wanted = submittable(options, ctx.meta.get(_AFTER_DASHES) or [])
 
     async def work(session: Session, live: Live) -> Submission:
         live.farewell = "Nothing was submitted."

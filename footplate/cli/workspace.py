@@ -79,22 +79,26 @@ def create(
 ) -> None:
     """Create a workspace and wait until it runs."""
     from footplate.client import manifests, workspaces
+    from footplate.client.requests import WorkspaceRequest
 
-    fields = {
-        "environment": environment,
-        "image": image,
-        "owner": owner,
-        "resources": manifests.resources(cpu, memory, gpus, gpu_type) or None,
-        "home": {"size": home} if home is not None else None,
-        "datasets": manifests.datasets(dataset or []) or None,
-        "env": manifests.pairs(env or [], "--env") or None,
-    }
-    spec = {key: value for key, value in fields.items() if value is not None}
+    request = WorkspaceRequest(
+        name,
+        environment=environment,
+        image=image,
+        cpu=cpu,
+        memory=memory,
+        gpus=gpus,
+        gpu_type=gpu_type,
+        home=home,
+        datasets=manifests.pairs(dataset or [], "--dataset"),
+        env=manifests.pairs(env or [], "--env"),
+        owner=owner,
+    )
     where = Where(team, context, kubeconfig)
     limit = seconds(timeout)
 
     async def work(session: Session, live: Live) -> Object:
-        made = await workspaces.create(session, name, spec)
+        made = await workspaces.create(session, name, request.spec())
         called: str = made["metadata"]["name"]
         if no_wait and not open_it:
             return made

@@ -161,14 +161,14 @@ def pairs(words: Sequence[str], what: str) -> dict[str, str]:
     return found
 
 
-def datasets(words: Sequence[str]) -> list[Json]:
-    """`digits=s3://bucket/digits` or `digits=s3://bucket/digits:/where/it/appears`."""
+def datasets(wanted: Mapping[str, str]) -> list[Json]:
+    """Name → `s3://bucket/digits` or `s3://bucket/digits:/where/it/appears`."""
     found: list[Json] = []
-    for name, rest in pairs(words, "--dataset").items():
+    for name, rest in wanted.items():
         scheme, separator, place = rest.partition("://")
         address, colon, path = place.rpartition(":/")
         if not separator:
-            raise BadUsage(f"--dataset {name}={rest}: {rest!r} is no address.", "it starts with s3://, gs:// or pvc://")
+            raise BadUsage(f"Dataset {name}: {rest!r} is no address.", "it starts with s3://, gs:// or pvc://")
         dataset = {"name": name, "uri": f"{scheme}://{address if colon else place}"}
         found.append({**dataset, "path": f"/{path}"} if colon else dataset)
     return found

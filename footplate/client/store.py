@@ -117,6 +117,12 @@ async def exists(location: Location, path: str) -> bool:
     return True
 
 
+async def listable(location: Location) -> None:
+    """Asks for one name: it needs the bucket and the right to look into it."""
+    async for _ in obstore.list(location.store, location.key or None, chunk_size=1):  # pyright: ignore[reportUnknownMemberType]
+        return
+
+
 def _first_line(error: Exception) -> str:
     """obstore's messages go on with a dump of the whole error."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

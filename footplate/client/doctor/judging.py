@@ -1,0 +1,155 @@
+"""Judgements on what was read; no I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from footplate.api import Environment, crds, duration
+from footplate.api.meta import ObjectMeta, Wire
+from footplate.api.quantity import human_bytes, parse
+from footplate.client import names, versions
+from footplate.client.doctor.finding import Finding, failed, ok, warning
+from footplate.controllers.gpus import GPU, type_of
+from footplate.errors import ClusterAccess, FootplateError, MachineLacks, NotInstalled
+
+_NEEDED_DISK = 5 << 30
+
+
+class _DeploymentStatus(Wire, frozen=True):
+    available_replicas: int = 0
+
+
+class _DeploymentSpec(Wire, frozen=True):
+    replicas: int = 1
+
+
+class Deployment(Wire, frozen=True):
+    spec: _DeploymentSpec = _DeploymentSpec()
+    status: _DeploymentStatus = _DeploymentStatus()
+
+
+class _LeaseSpec(Wire, frozen=True):
+    holder_identity: str | None = None
+    lease_duration_seconds: int = 15
+    renew_time: datetime | None = None
+
+
+class Lease(Wire, frozen=True):
+    spec: _LeaseSpec = _LeaseSpec()
+
+
+D = TypeVar("D", Deployment, Lease)
+
+
+class _NodeSpec(Wire, frozen=True):
+    unschedulable: bool = False
+
+
+class _NodeStatus(Wire, frozen=True):
+    allocatable: dict[str, str] = {}
+
+
+class Node(Wire, frozen=True):
+    metadata: ObjectMeta
+    spec: _NodeSpec = _NodeSpec()
+    status: _NodeStatus = _NodeStatus()
+
+
+def machine(cores: int, memory: int, free_disk: int, where: str) -> Finding:
+    detail = f"{cores} cores, {human_bytes(memory)}B memory, {human_bytes(free_disk)}B free in {where}"
+    if free_disk < 100 << 20:
+        remedy = "make room, or set FOOTPLATE_DATA to a directory on a larger disk"
+        return failed("machine", MachineLacks(f"Only {human_bytes(free_disk)}B are free in {where}.", remedy))
+    if free_disk < _NEEDED_DISK:
+        return warning("machine", detail, f"an embedded cluster and its images need about {human_bytes(_NEEDED_DISK)}B")
+    return ok("machine", detail)
+
+
+def kubernetes(version: Mapping[str, object], server: str, context: str) -> Finding:
+    """Raises nothing: a version that is too old is a finding."""
+    found = versions.parse(dict(version))
+    detail = f"Kubernetes {versions.text(found)} at {server} (context {context})"
+    try:
+        versions.require(dict(version))
+    except ClusterAccess as error:
+        return failed("cluster", error)
+    if found > versions.NEWEST:
+        return warning("cluster", detail, f"Footplate is tested up to {versions.text(versions.NEWEST)}")
+    return ok("cluster", detail)
+
+
+def platform(theirs: str, ours: str) -> Finding:
+    if theirs == ours:
+        return ok("platform", f"Footplate {theirs}")
+    return warning(
+        "platform",
+        f"the cluster has Footplate {theirs}, this command is {ours}",
+        "`footplate up` brings the cluster to this version",
+    )
+
+
+def kinds(served: Sequence[str]) -> Finding:
+    missing = [d.kind for d in crds.DEFINITIONS if d.kind not in served]
+    if missing:
+        return failed(
+            "kinds", NotInstalled(f"The cluster does not serve {', '.join(missing)}.", "`footplate up` installs them")
+        )
+    return ok("kinds", ", ".join(d.kind for d in crds.DEFINITIONS))
+
+
+def controllers(deployment: Deployment | None, lease: Lease | None, now: datetime) -> Finding:
+    """Footplate's controllers: whether one leads, and whether another could take over."""
+    look = "see `kubectl -n footplate-system logs deployment/footplate-controllers`; `footplate up` brings them back"
+    leads = leader(lease, now)
+    if deployment is None:
+        if leads:
+            return ok("controllers", f"{leads}, outside of the cluster")
+        return failed("controllers", NotInstalled("Footplate's controllers are not installed.", "run `footplate up`"))
+    ready, wanted = deployment.status.available_replicas, deployment.spec.replicas
+    if not leads:
+        stale = f"; the last sign of life was {_ago(lease, now)}" if lease and lease.spec.renew_time else ""
+        return failed(
+            "controllers", FootplateError(f"No controller leads ({ready} of {wanted} are ready){stale}.", look)
+        )
+    if ready < wanted:
+        return warning("controllers", f"{ready} of {wanted} ready; {leads}", look)
+    return ok("controllers", f"{ready} of {wanted} ready; {leads}")
+
+
+def leader(lease: Lease | None, now: datetime) -> str | None:
+    """Who leads; None where nobody has renewed the lease in time."""
+    spec = lease.spec if lease else None
+    if spec is None or spec.renew_time is None or not spec.holder_identity:
+        return None
+    if now - spec.renew_time > timedelta(seconds=spec.lease_duration_seconds):
+        return None
+    return f"{spec.holder_identity.partition('_')[0]} leads"
+
+
+def _ago(lease: Lease, now: datetime) -> str:
+    return f"{duration.human(now - lease.spec.renew_time)} ago" if lease.spec.renew_time else "never"
+
+
+def environments(found: Sequence[Environment]) -> Finding:
+    if not found:
+        return warning(
+            "environments",
+            "none: workspaces and jobs need an --image",
+            "`footplate images build` and `footplate up` register the standard ones",
+        )
+    return ok("environments", names.listing(item.metadata.name for item in found))
+
+
+def gpus(nodes: Sequence[Node]) -> Finding:
+    """Of nodes that take pods."""
+    totals: Counter[str] = Counter()
+    with_gpus = [node for node in nodes if GPU in node.status.allocatable and not node.spec.unschedulable]
+    for node in with_gpus:
+        totals[type_of(node.metadata.labels) or "GPU"] += int(parse(node.status.allocatable[GPU]))
+    if not totals:
+        return ok("GPU nodes", f"none among {len(nodes)} nodes: work that asks for GPUs waits or is refused")
+    listed = ", ".join(f"{count} × {kind}" for kind, count in sorted(totals.items()))
+    return ok("GPU nodes", f"{listed} on {len(with_gpus)} of {len(nodes)} nodes")
