@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -28,10 +28,8 @@ _PAUSE = 1.0
 _LOST = 120.0
 
 
-class Report(Protocol):
-    """Takes what a person would like to know while they wait; the newest text replaces the one before."""
-
-    def __call__(self, text: str) -> None: ...
+Report = Callable[[str], None]
+"""Takes what a person would like to know while they wait; the newest text replaces the one before."""
 
 
 def silent(text: str) -> None:
