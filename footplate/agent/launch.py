@@ -1,0 +1,440 @@
+"""Starts the processes of one node of a job: ``python3 launch.py --launcher torchrun|jax -- command argument…``.
+
+One file, standard library only, Python 3.8 or newer: it runs with the Python of whatever image the job has. It is the
+container's first process. It waits until the first node's name resolves, starts NPROC_PER_NODE processes with their
+rendezvous variables, forwards SIGTERM, stops all when one fails, and ends with the code of the first that failed:
+128 + n where signal n killed it, 143 where SIGTERM ended the job, 75 where the end is temporary (the first node cannot
+be found, checkpoints cannot be uploaded). After success it waits until the agent has uploaded the committed checkpoints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+AT_FAULT = 64
+TEMPORARY = 75
+TERMINATED = 128 + signal.SIGTERM
+
+#: Seconds. How long the first node's name may take to resolve: its pod may still be pulling its image.
+FIND_SECONDS = 600.0
+#: Between SIGTERM and SIGKILL to the others once one process has failed.
+STOP_SECONDS = 10.0
+#: How long an upload of the last checkpoints may take after success.
+SYNC_SECONDS = 1800.0
+#: How long the agent may take to appear.
+AGENT_SECONDS = 15.0
+POLL = 0.1
+
+#: Beside this file's folder: the SDK and ``footplate.checkpoint``, for images that do not have them.
+LIBRARY = Path(__file__).resolve().parent.parent / "lib"
+
+#: A line of output longer than this is passed on in pieces.
+LONGEST_LINE = 64 * 1024
+
+_MARKER = re.compile(r"step-\d{12}/\.commit-\d+-of-\d+")
+
+
+class LaunchError(Exception):
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Node:
+    """Where this node stands in the job, from the environment."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.rank = _number(environment, "NODE_RANK", least=0)
+        self.nodes = _number(environment, "NNODES", least=1)
+        self.processes = _number(environment, "NPROC_PER_NODE", least=1)
+        self.address = environment.get("MASTER_ADDR") or "127.0.0.1"
+        self.port = _number(environment, "MASTER_PORT", least=1, default=29500)
+        if self.rank >= self.nodes:
+            raise LaunchError(f"NODE_RANK is {self.rank} and there are {self.nodes} nodes (NNODES)", AT_FAULT)
+
+    @property
+    def world(self) -> int:
+        return self.nodes * self.processes
+
+    def first_rank(self) -> int:
+        return self.rank * self.processes
+
+
+def _number(environment: Mapping[str, str], name: str, least: int, default: int | None = None) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return least if default is None else default
+    if not text.isdigit() or int(text) < least:
+        raise LaunchError(f"{name} is {text!r}: a number of at least {least} is needed", AT_FAULT)
+    return int(text)
+
+
+def torch_variables(node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """What torchrun sets. Source: https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables"""
+    rank, world = node.first_rank() + local, node.world
+    attempt = environment.get("FOOTPLATE_ATTEMPT", "1")
+    found = {
+        "MASTER_ADDR": node.address,
+        "MASTER_PORT": str(node.port),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(local),
+        "WORLD_SIZE": str(world),
+        "LOCAL_WORLD_SIZE": str(node.processes),
+        "GROUP_RANK": str(node.rank),
+        "GROUP_WORLD_SIZE": str(node.nodes),
+        "ROLE_NAME": "default",
+        "ROLE_RANK": str(rank),
+        "ROLE_WORLD_SIZE": str(world),
+        "TORCHELASTIC_RUN_ID": environment.get("FOOTPLATE_JOB") or "footplate",
+        "TORCHELASTIC_RESTART_COUNT": str(max(0, int(attempt) - 1)) if attempt.isdigit() else "0",
+        "TORCHELASTIC_MAX_RESTARTS": "0",
+    }
+    if node.processes > 1 and "OMP_NUM_THREADS" not in environment:
+        found["OMP_NUM_THREADS"] = "1"
+    return found
+
+
+def jax_variables(node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """What ``jax.distributed.initialize()`` reads. Source: https://docs.jax.dev/en/latest/multi_process.html"""
+    del environment
+    return {
+        "JAX_COORDINATOR_ADDRESS": f"{node.address}:{node.port}",
+        "JAX_NUM_PROCESSES": str(node.world),
+        "JAX_PROCESS_ID": str(node.first_rank() + local),
+        "RANK": str(node.first_rank() + local),
+        "LOCAL_RANK": str(local),
+        "WORLD_SIZE": str(node.world),
+    }
+
+
+VARIABLES = {"torchrun": torch_variables, "jax": jax_variables}
+
+
+def variables(launcher: str, node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
+    found = {**environment, **VARIABLES[launcher](node, local, environment)}
+    found["NODE_RANK"], found["NNODES"], found["NPROC_PER_NODE"] = str(node.rank), str(node.nodes), str(node.processes)
+    if LIBRARY.is_dir():
+        paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+        found["PYTHONPATH"] = os.pathsep.join([*paths, str(LIBRARY)])
+    return found
+
+
+class Output:
+    """Passes on what one process prints, whole lines at a time, and remembers the last one."""
+
+    lock = threading.Lock()
+
+    def __init__(self, stream: IO[bytes], prefix: bytes) -> None:
+        self.last = b""
+        self._stream = stream
+        self._prefix = prefix
+        self._thread = threading.Thread(target=self._pump, daemon=True)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Bounded: a grandchild that lives on may hold the pipe open."""
+        self._thread.join(5.0)
+
+    def _pump(self) -> None:
+        held = b""
+        while True:
+            block = os.read(self._stream.fileno(), LONGEST_LINE)
+            # A carriage return alone (a progress bar) ends a line too.
+            *lines, held = (held + block).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+            if held and (not block or len(held) > LONGEST_LINE):
+                lines, held = [*lines, held], b""
+            self._write(lines)
+            if not block:
+                return
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        if not lines:
+            return
+        self.last = next((line for line in reversed(lines) if line.strip()), self.last)
+        with Output.lock:
+            try:
+                sys.stdout.buffer.write(b"".join(self._prefix + line + b"\n" for line in lines))
+                sys.stdout.buffer.flush()
+            except OSError:
+                pass  # Nobody reads the log any more: training goes on.
+
+
+class Process:
+    def __init__(self, rank: int, command: Sequence[str], environment: Mapping[str, str], prefix: bytes) -> None:
+        self.rank = rank
+        # A session of its own: a signal to its group reaches what it started, and none of ours.
+        self._child = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert self._child.stdout is not None
+        self.output = Output(self._child.stdout, prefix)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def code(self) -> int | None:
+        """As a shell has it; None while it runs."""
+        code = self._child.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def signal(self, number: int) -> None:
+        """To the process alone: its data loaders must live while it writes its last checkpoint."""
+        if self._child.poll() is None:
+            self._child.send_signal(number)
+
+    def kill(self) -> None:
+        """It and what it started, which outlives it otherwise."""
+        try:
+            os.killpg(self._child.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+class Stop:
+    """Set by SIGTERM and SIGINT; ``wait`` returns at once then."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.number = 0
+
+    def install(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._set)
+
+    def _set(self, number: int, _frame: object) -> None:
+        self.number = number
+        self.event.set()
+
+
+def find_first_node(node: Node, stop: Stop, seconds: float = FIND_SECONDS) -> None:
+    """Waits until MASTER_ADDR resolves: a pod's DNS name appears some time after its pod."""
+    if node.nodes == 1:
+        return
+    ends = time.monotonic() + seconds
+    said = False
+    while True:
+        try:
+            socket.getaddrinfo(node.address, node.port, type=socket.SOCK_STREAM)
+            return
+        except OSError as error:
+            if time.monotonic() > ends:
+                raise LaunchError(
+                    f"the first node, {node.address}, could not be found within {seconds:.0f} s ({error})", TEMPORARY
+                ) from error
+        if not said:
+            said = True
+            say(f"waiting for the first node, {node.address}")
+        if stop.event.wait(1.0):
+            raise LaunchError(f"ended by a signal while waiting for the first node, {node.address}", TERMINATED)
+
+
+def start(launcher: str, command: Sequence[str], node: Node, environment: Mapping[str, str]) -> list[Process]:
+    started: list[Process] = []
+    width = len(str(node.world - 1))
+    for local in range(node.processes):
+        rank = node.first_rank() + local
+        prefix = f"[{rank:>{width}}] ".encode() if node.processes > 1 else b""
+        try:
+            started.append(Process(rank, command, variables(launcher, node, local, environment), prefix))
+        except OSError as error:
+            for process in started:
+                process.kill()
+            raise LaunchError(f"cannot start {command[0]!r}: {error.strerror}", AT_FAULT) from error
+    return started
+
+
+def watch(processes: Sequence[Process], stop: Stop) -> tuple[int, str]:
+    """Until all have ended: the exit code, and what happened where it is not 0."""
+    failed: Process | None = None
+    code = 0
+    kill_at = float("inf")
+    forwarded = 0
+    while True:
+        running = [process for process in processes if process.code() is None]
+        if failed is None:
+            failed = next((process for process in processes if process.code()), None)
+            if failed is not None:
+                code = failed.code() or 1
+                if running and not forwarded:
+                    say(f"rank {failed.rank} {outcome(code)}: stopping the other processes of this node")
+                    for process in running:
+                        process.signal(signal.SIGTERM)
+                    kill_at = time.monotonic() + STOP_SECONDS
+        if stop.number and not forwarded:
+            forwarded = stop.number
+            say(f"{signal.Signals(forwarded).name} received: told the processes, waiting for them")
+            for process in running:
+                process.signal(forwarded)
+        if not running:
+            break
+        if time.monotonic() > kill_at:
+            for process in running:
+                process.kill()
+        reap({process.pid for process in processes})
+        stop.event.clear()
+        stop.event.wait(POLL)
+    for process in processes:
+        process.output.finish()
+        process.kill()
+    if forwarded:
+        return TERMINATED if code in (0, TERMINATED) else code, f"Ended by {signal.Signals(forwarded).name}."
+    if failed is None:
+        return 0, ""
+    last = failed.output.last.decode(errors="replace").strip()[:1000]
+    return code, f"Rank {failed.rank} {outcome(code)}{': ' + last if last else ''}".rstrip(".") + "."
+
+
+def reap(own: set[int]) -> None:
+    """As a container's first process this one inherits orphans; the processes of ``own`` are waited for elsewhere."""
+    while os.getpid() == 1:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in own:
+            return
+        os.waitpid(ended.si_pid, 0)
+
+
+def outcome(code: int) -> str:
+    if code <= 128:
+        return f"exited with code {code}"
+    try:
+        name = signal.Signals(code - 128).name
+    except ValueError:
+        return f"exited with code {code}"
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def unsettled(root: Path, state: Mapping[str, object]) -> list[str]:
+    """Committed checkpoints that the agent has not dealt with yet."""
+    done = cast("Mapping[str, int]", state.get("settled") or {})
+    waiting: list[str] = []
+    for marker in root.glob("step-*/.commit-*"):
+        path = marker.relative_to(root).as_posix()
+        try:
+            if _MARKER.fullmatch(path) and done.get(path) != marker.stat().st_mtime_ns:
+                waiting.append(path.split("/")[0])
+        except OSError:  # deleted meanwhile
+            continue
+    return sorted(set(waiting))
+
+
+def await_upload(root: Path, stop: Stop, seconds: float = SYNC_SECONDS) -> None:
+    """Raises LaunchError where the checkpoints are not in the store after ``seconds``."""
+    if not any(root.glob("step-*/.commit-*")):
+        return
+    began = time.monotonic()
+    (root / ".finished").touch()
+    said = False
+    while True:
+        state = read_state(root)
+        if state is None and time.monotonic() - began > AGENT_SECONDS:
+            return  # No agent in this pod.
+        if state is not None:
+            waiting = unsettled(root, state) if state.get("enabled") else []
+            if not waiting:
+                return
+            if not said:
+                said = True
+                say(f"waiting for the upload of {', '.join(waiting)}")
+            why = f": {state['error']}" if state.get("error") else ""
+            if time.monotonic() - began > seconds:
+                names = ", ".join(waiting)
+                raise LaunchError(
+                    f"training ended well, but {names} could not be uploaded within {seconds:.0f} s{why}", TEMPORARY
+                )
+            if stop.number:
+                raise LaunchError("ended by a signal while the last checkpoints were being uploaded", TERMINATED)
+        stop.event.wait(POLL)
+
+
+def read_state(root: Path) -> dict[str, object] | None:
+    try:
+        state = json.loads((root / ".sync.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return cast("dict[str, object]", state) if isinstance(state, dict) else None
+
+
+def say(sentence: str) -> None:
+    with Output.lock:
+        sys.stdout.flush()
+        print(f"footplate: {sentence}", file=sys.stderr, flush=True)
+
+
+def write_termination_message(sentence: str) -> None:
+    path = os.environ.get("FOOTPLATE_TERMINATION_LOG") or "/dev/termination-log"
+    try:
+        Path(path).write_text(sentence[:4000])
+    except OSError:
+        pass
+
+
+def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    parser = argparse.ArgumentParser(prog="launch.py", usage="launch.py --launcher torchrun|jax -- command argument…")
+    parser.add_argument("--launcher", required=True)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    found = parser.parse_args(arguments)
+    command = found.command[1:] if found.command[:1] == ["--"] else found.command
+    if found.launcher == "ray":
+        raise LaunchError("the launcher ray is not available in this version: use torchrun, jax or none", AT_FAULT)
+    if found.launcher not in VARIABLES:
+        raise LaunchError(f"there is no launcher {found.launcher!r}: use torchrun or jax", AT_FAULT)
+    if not command:
+        raise LaunchError("no command was given after --", AT_FAULT)
+    return found.launcher, command
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    launcher, command = parse(arguments)
+    node = Node(environment)
+    stop = Stop()
+    stop.install()
+    root = Path(environment.get("FOOTPLATE_CHECKPOINT_DIR") or "/footplate/checkpoints")
+    try:
+        (root / ".finished").unlink()
+    except OSError:
+        pass
+    find_first_node(node, stop)
+    code, what = watch(start(launcher, command, node, environment), stop)
+    if code:
+        say(what)
+        write_termination_message(what)
+        return code
+    await_upload(root, stop, float(environment.get("FOOTPLATE_SYNC_SECONDS") or SYNC_SECONDS))
+    return 0
+
+
+def main() -> int:
+    try:
+        return run(sys.argv[1:], os.environ)
+    except LaunchError as error:
+        sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        say(sentence)
+        write_termination_message(sentence)
+        return error.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Copies committed checkpoints to the object store while a job runs: ``python3 -m footplate.agent.sync``.
+
+A store that is away is waited for as long as the job runs. SIGTERM, which Kubernetes sends a sidecar once the job's own
+container has ended, means: finish, then exit; the pod's grace period is the bound.
+
+Environment: FOOTPLATE_CHECKPOINT_URI, FOOTPLATE_CHECKPOINT_DIR, and the object store's (AWS_…).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    # Imported only now: a job that fails at once ends its sidecar before these are loaded.
+    from footplate.agent import ending, upload
+    from footplate.agent.ending import AgentError, AtFault
+    from footplate.agent.store import Store
+
+    root = Path(environment.get("FOOTPLATE_CHECKPOINT_DIR") or "/footplate/checkpoints")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        uri = environment.get("FOOTPLATE_CHECKPOINT_URI")
+        if not uri:
+            upload.write_state(root, {"enabled": False, "uploading": None, "settled": {}, "error": None})
+            ending.say("no FOOTPLATE_CHECKPOINT_URI is set: checkpoints stay in this pod")
+            stop.wait()
+            return 0
+        return upload.Sync(root, Store(uri, environment), stop).run()
+    except AgentError as error:
+        return ending.fail(error)
+    except OSError as error:
+        return ending.fail(ending.disk_full(error, "the state of the upload") or AtFault(f"{root}: {error}."))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
