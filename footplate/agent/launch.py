@@ -147,7 +147,7 @@ class Output:
 
     def finish(self) -> None:
         """Bounded: a grandchild that lives on may hold the pipe open."""
-        self._thread.join(5.0)
+        self._thread.join(1.0)
 
     def _pump(self) -> None:
         held = b""
