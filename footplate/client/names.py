@@ -41,9 +41,12 @@ def generate(base: str, limit: int, choose: random.Random | None = None) -> str:
 
 
 def close(name: str, known: Iterable[str]) -> list[str]:
-    """Up to three of `known` that a person may have meant."""
+    """Up to three of `known` that a person may have meant, the likeliest first."""
     options = sorted(known)
-    near = difflib.get_close_matches(name, options, n=3, cutoff=0.6)
+    likeness = {option: difflib.SequenceMatcher(None, name, option).ratio() for option in options}
+    best = max(likeness.values(), default=0.0)
+    near = [option for option in options if likeness[option] >= max(0.6, best - 0.1)]
+    near.sort(key=lambda option: -likeness[option])
     near += [option for option in options if option not in near and (option.startswith(name) or name in option)]
     return near[:3]
 

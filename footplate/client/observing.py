@@ -93,9 +93,10 @@ async def wait_for(
                         return answer
                     report(said(state))
     except TimeoutError as error:
+        word = "Job" if kind is TrainingJob else "Workspace"
         raise TimedOut(
-            f"{name} was not done within {timeout:g} s: {said(last) or 'it has not been looked at yet'}",
-            "it goes on by itself: wait again, or see it with `show`",
+            f"{word} {name} was not done within {timeout:g} s: {said(last) or 'it has not been looked at yet'}",
+            f"it goes on by itself: wait again, or see `footplate {word.lower()} show {name}`",
         ) from error
     raise AssertionError("observe never ends")
 
