@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +26,9 @@ from devcluster import (
     cgroups,
     host,
     inside,
+    isolation,
     kubeconfig,
+    launch,
     link,
     locks,
     object_store,
@@ -37,27 +36,24 @@ from devcluster import (
     paths,
     preflight,
     processes,
+    simulated_gpus,
+    teardown,
     toolchain,
 )
 from devcluster import spec as specs
 from devcluster.addresses import Endpoints
 from devcluster.apiclient import ApiClient
 from devcluster.build import Progress, Silent
-from devcluster.errors import ClusterNotFound, DevclusterError, PreflightError, StartTimeout, UsageError
+from devcluster.errors import ClusterNotFound, PreflightError, UsageError
+from devcluster.gpus import GPU_RESOURCE
 from devcluster.layout import Layout, RealNode
 from devcluster.object_store import ObjectStore
 from devcluster.paths import ClusterPaths
-from devcluster.plan import Plan, Status, write_atomically
-from devcluster.processes import SENTINEL, SUPERVISOR
+from devcluster.plan import Plan, write_atomically
+from devcluster.simulated_gpus import SimulatedGpu
 from devcluster.spec import ClusterSpec, Profile
 
 START_SECONDS = 120.0
-STOP_SECONDS = 40.0
-POLL = 0.05
-POD_GRACE = 2.0
-HOPELESS_RESTARTS = 6  # of one component within one start
-UNSUPERVISED_LOOKS = 20
-LOG_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -105,9 +101,9 @@ def start(
             return _start(spec, place, binaries, progress, time.monotonic() + timeout, running=was_running)
         except BaseException:
             if not was_running:
-                _end(place)
+                teardown.end(place)
             if not was_there:
-                _remove(place)
+                teardown.remove(place)
             raise
 
 
@@ -118,7 +114,7 @@ def stop(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = os.
         ran = bool(processes.of_cluster(place.root))
         if not ran and not place.root.exists():
             raise _not_found(name)
-        _end(place)
+        teardown.end(place)
         return ran
 
 
@@ -128,8 +124,8 @@ def delete(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = o
     with _locked(place, Silent()):
         if not processes.of_cluster(place.root) and not place.root.exists():
             raise _not_found(name)
-        _end(place)
-        _remove(place)
+        teardown.end(place)
+        teardown.remove(place)
 
 
 def exists(name: str = specs.DEFAULT_NAME, *, environment: Mapping[str, str] = os.environ) -> bool:
@@ -193,6 +189,26 @@ def inside_command(name: str, arguments: Sequence[str], *, environment: Mapping[
     return inside.command(place, arguments)
 
 
+def gpus(name: str, *, environment: Mapping[str, str] = os.environ) -> list[SimulatedGpu]:
+    place = cluster_paths(name, environment)
+    return simulated_gpus.list_all(specs.read(place.spec, name), place)
+
+
+def mark_gpus(
+    name: str,
+    indexes: Iterable[int],
+    *,
+    healthy: bool,
+    resource: str = GPU_RESOURCE,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """The node advertises it with its next status, within some ten seconds; the mark outlives restarts."""
+    place = cluster_paths(name, environment)
+    simulated_gpus.mark(specs.read(place.spec, name), place, indexes, healthy=healthy, resource=resource)
+    for process in processes.of_component(place.root, simulated_gpus.COMPONENT):
+        processes.send(process, place.root, signal.SIGHUP)
+
+
 def _running(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths) -> Running:
     store = object_store.read(place) if spec.profile == "full" else None
     return Running(spec.name, spec.profile, spec.context, place.kubeconfig, endpoints.server, store)
@@ -231,8 +247,10 @@ def _start(
         addresses.write(place, endpoints)
     planned = _prepare(spec, endpoints, place, binaries)
     plan = _write_plan(planned)
-    _supervise(place)
-    _wait_ready(place, plan, progress, deadline)
+    if endpoints.node and (pid := isolation.inside_process(place)):
+        link.repair(endpoints.node, pid, place.forwarding)
+    launch.supervise(place)
+    launch.wait_ready(place, plan, progress, deadline)
     progress.detail("creating its objects")
     _load_sandbox_image(planned)
     with ApiClient(endpoints, place) as api:
@@ -250,7 +268,7 @@ def _prepare(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths, binar
     if spec.profile == "api":
         return Layout(spec, endpoints, place, binaries, None)
     try:
-        cgroups.prepare(_cgroup(place))
+        cgroups.prepare(teardown.cgroup(place))
     except OSError as error:
         raise PreflightError(
             f"pods need control groups, and they cannot be made here: {error}",
@@ -258,10 +276,6 @@ def _prepare(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths, binar
         ) from error
     real = RealNode(host.look(place.root), object_store.settle(endpoints, place))
     return Layout(spec, endpoints, place, binaries, real)
-
-
-def _cgroup(place: ClusterPaths) -> str:
-    return cgroups.name(addresses.identity(place.root))
 
 
 def _write_plan(planned: Layout) -> Plan:
@@ -284,115 +298,3 @@ def _load_sandbox_image(planned: Layout) -> None:
         archive = place.run / "pause.tar"
         archive.write_bytes(oci.sandbox_archive(pause))
         inside.import_image(place, ctr, planned.node.host.snapshotter, archive)
-
-
-def _of(place: ClusterPaths, component: str) -> list[processes.Process]:
-    return [process for process in processes.of_cluster(place.root) if process.component == component]
-
-
-def _supervise(place: ClusterPaths) -> None:
-    """Tell the supervisor of the new plan, or start one."""
-    if supervisors := _of(place, SUPERVISOR):
-        for process in supervisors:
-            processes.send(process, place.root, signal.SIGHUP)
-        return
-    place.status.unlink(missing_ok=True)
-    package = str(Path(__file__).parent.parent)
-    search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": search,
-        processes.CLUSTER_VARIABLE: str(place.root),
-        processes.COMPONENT_VARIABLE: SUPERVISOR,
-    }
-    with place.log(SUPERVISOR).open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "devcluster.supervisor", str(place.root)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd="/",
-            start_new_session=True,
-        )
-
-
-def read_status(place: ClusterPaths) -> Status | None:
-    try:
-        return msgspec.json.decode(place.status.read_bytes(), type=Status)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-
-
-def unready(place: ClusterPaths, plan: Plan, status: Status | None) -> list[str]:
-    """Components that do not run as planned, or are not ready."""
-    wanted = plan.digests()
-    if status is None or status.plan != wanted:
-        return list(wanted)
-    return [name for name in wanted if not is_up(place, status, name)]
-
-
-def is_up(place: ClusterPaths, status: Status, name: str) -> bool:
-    component = status.components.get(name)
-    if component is None or not component.ready:
-        return False
-    process = processes.read(component.pid, place.root)
-    return process is not None and process.start_ticks == component.start_ticks
-
-
-def _wait_ready(place: ClusterPaths, plan: Plan, progress: Progress, deadline: float) -> None:
-    before = read_status(place)
-    restarts = {name: found.restarts for name, found in before.components.items()} if before else {}
-    alone = 0
-    while True:
-        status = read_status(place)
-        waiting = unready(place, plan, status)
-        if not waiting:
-            return
-        progress.detail(f"waiting for {', '.join(waiting)}")
-        for name in waiting:
-            known = status.components.get(name) if status else None
-            if known and known.restarts - restarts.get(name, 0) >= HOPELESS_RESTARTS:
-                raise DevclusterError(f"{name} ends as soon as it starts ({known.last_exit}){_last_words(place, name)}")
-        if time.monotonic() > deadline:
-            raise StartTimeout(f"{', '.join(waiting)} did not become ready in time{_last_words(place, waiting[0])}")
-        if not {SUPERVISOR, SENTINEL} & {process.component for process in processes.of_cluster(place.root)}:
-            alone += 1
-        if alone > UNSUPERVISED_LOOKS:
-            raise DevclusterError(f"the cluster's supervisor could not be started{_last_words(place, SUPERVISOR)}")
-        time.sleep(POLL)
-
-
-def _last_words(place: ClusterPaths, component: str) -> str:
-    try:
-        lines = place.log(component).read_text(errors="replace").splitlines()[-LOG_LINES:]
-    except FileNotFoundError:
-        return ""
-    return "\n".join([f"; the last lines of {component}'s log:", *(f"  {line[:400]}" for line in lines)])
-
-
-def _end(place: ClusterPaths) -> None:
-    """End every process of the cluster, whoever supervises them, and undo what was done to the machine."""
-    processes.end(_of(place, SUPERVISOR), place.root, STOP_SECONDS)
-    cgroups.remove(_cgroup(place), POD_GRACE)
-    for _ in range(2):  # a process in the middle of its exec is not seen for an instant
-        while left := processes.of_cluster(place.root):
-            processes.end([process for process in left if process.leader], place.root, 3.0)
-            processes.end(left, place.root, 0.0)  # the shims of containers do not heed SIGTERM
-        time.sleep(POLL)
-    cgroups.remove(_cgroup(place), 0.0)  # what was started meanwhile
-    endpoints = addresses.read(place)
-    if os.geteuid() == 0 and (endpoints is None or endpoints.node is not None):
-        link.disconnect(addresses.interface(place.root), place.forwarding)
-    shutil.rmtree(place.run, ignore_errors=True)
-
-
-def _remove(place: ClusterPaths) -> None:
-    if not place.root.exists():
-        return
-    if mounts := host.mounts_below(place.root, Path("/proc/self/mounts").read_text()):
-        raise DevclusterError(f"{mounts[0]} is mounted inside the cluster's directory", f"umount {mounts[0]}")
-    try:
-        shutil.rmtree(place.root)
-    except PermissionError as error:
-        raise PreflightError(f"{error.filename} may not be removed by this user", "use the user who made it") from error

@@ -34,6 +34,13 @@ def connect(network: NodeNetwork, machine: Sequence[str], pid: int) -> None:
     _shell(in_namespace(f"/proc/{pid}/ns/net"), node_script(network))
 
 
+def repair(network: NodeNetwork, pid: int, record: Path) -> None:
+    """Bring back what somebody has taken from the machine while the cluster ran: rules, or the interface."""
+    open_way_out(network, record)
+    if not Path(f"/sys/class/net/{network.interface}").exists():
+        connect(network, (), pid)
+
+
 def machine_script(network: NodeNetwork, pid: int) -> list[str]:
     name = network.interface
     return [

@@ -183,6 +183,8 @@ def kubelet_config(spec: ClusterSpec, endpoints: Endpoints, paths: ClusterPaths,
         "maxPods": spec.max_pods,
         "kubeAPIQPS": spec.client_qps,
         "kubeAPIBurst": spec.client_qps * 2,
+        "nodeStatusUpdateFrequency": "3s",  # until a GPU that fails is no longer offered
+        "nodeStatusReportFrequency": "5m",  # written when nothing changed
         "nodeLeaseDurationSeconds": 40,
         # The machine's disk is its owner's affair, and an image that was loaded by hand could not be pulled again.
         "evictionHard": {"memory.available": "200Mi", "nodefs.available": "500Mi", "imagefs.available": "500Mi"},
@@ -211,6 +213,7 @@ def proxy_config(spec: ClusterSpec, endpoints: Endpoints, paths: ClusterPaths) -
         "hostnameOverride": spec.node_name,
         "mode": "iptables",
         "clusterCIDR": endpoints.pod_cidr,
+        "iptables": {"minSyncPeriod": "0.1s"},  # a Service is new for that long; the default is a second
         "conntrack": {"maxPerCore": 0},  # a limit of the whole machine
         "oomScoreAdj": 0,
         "healthzBindAddress": f"127.0.0.1:{PROXY_HEALTH}",

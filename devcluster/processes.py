@@ -79,6 +79,10 @@ def of_cluster(cluster: Path) -> list[Process]:
     return [process for pid in pids if (process := read(pid, cluster)) is not None]
 
 
+def of_component(cluster: Path, component: str) -> list[Process]:
+    return [process for process in of_cluster(cluster) if process.component == component]
+
+
 def started_at(process: Process) -> float:
     """Unix time of the process's start, to a hundredth of a second."""
     boot = next(line for line in (_PROC / "stat").read_text().splitlines() if line.startswith("btime "))

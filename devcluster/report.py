@@ -10,7 +10,8 @@ import msgspec
 
 from devcluster import addresses, processes
 from devcluster import spec as specs
-from devcluster.cluster import cluster_paths, read_status
+from devcluster.cluster import cluster_paths
+from devcluster.launch import read_status
 from devcluster.paths import ClusterPaths
 from devcluster.plan import ComponentStatus
 from devcluster.processes import SUPERVISOR

@@ -6,7 +6,7 @@ Tests keep to namespaces of their own.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from devcluster import artifacts, build, cluster, paths
+from devcluster.object_store import ObjectStore
 from devcluster.progress import ConsoleProgress
 
 FOLDER_MARKERS = {"integration": "api", "node": "full"}
@@ -54,6 +55,37 @@ def running_cluster(variable: str) -> ApiCluster | None:
     if not (kubeconfig := os.environ.get(variable)):
         return None
     return ApiCluster(Path(kubeconfig), yaml.safe_load(Path(kubeconfig).read_text())["current-context"])
+
+
+@dataclass(frozen=True)
+class NodeCluster:
+    """A cluster with one real node, four simulated H100 GPUs and an S3 endpoint. `environment` leads devcluster to it."""
+
+    name: str
+    kubeconfig: Path
+    context: str
+    environment: Mapping[str, str]
+    object_store: ObjectStore
+
+
+@pytest.fixture(scope="session")
+def node_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
+    if given := os.environ.get("FOOTPLATE_TEST_NODE_CLUSTER"):
+        home = Path(given).absolute().parent
+        environment = {**os.environ, "FOOTPLATE_DATA": str(home.parents[1])}
+        yield _node_cluster(cluster.running(home.name, environment=environment), environment)
+        return
+    environment = {**os.environ, "FOOTPLATE_DATA": str(tmp_path_factory.mktemp("data"))}
+    started = cluster.start("test", {"profile": "full", "gpus": "H100:4"}, environment=environment)
+    try:
+        yield _node_cluster(started, environment)
+    finally:
+        cluster.delete("test", environment=environment)
+
+
+def _node_cluster(found: cluster.Running, environment: Mapping[str, str]) -> NodeCluster:
+    assert found.object_store is not None
+    return NodeCluster(found.name, found.kubeconfig, found.context, environment, found.object_store)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from footplate.cli.output import Column, Output, OutputOption, print_list, print
 if TYPE_CHECKING:
     from devcluster.progress import ConsoleProgress
     from devcluster.report import ClusterReport, ComponentReport
+    from devcluster.simulated_gpus import SimulatedGpu
 
 app = group("The embedded Kubernetes cluster of this machine")
 
@@ -217,3 +219,69 @@ def logs(
 
     files = cluster.log_files(name, component)
     os.execvp("tail", ["tail", f"--lines={tail}", *(["--follow=name", "--retry"] if follow else []), *map(str, files)])
+
+
+@app.command("exec", context_settings={"ignore_unknown_options": True})
+def exec_(command: Annotated[list[str], typer.Argument(metavar="COMMAND...")], name: NameOption = "default") -> None:
+    """Run a command in the node's network and mount namespaces, such as `exec -- ip route`."""
+    from devcluster import cluster
+
+    whole = cluster.inside_command(name, command)
+    os.execvp(whole[0], whole)
+
+
+@app.command("import")
+def import_(
+    archive: Annotated[Path, typer.Argument(help="An OCI or Docker image archive.")], name: NameOption = "default"
+) -> None:
+    """Load an image onto the node, under the name that the archive gives it."""
+    from devcluster import cluster
+
+    before = cluster.images(name)
+    cluster.import_image(name, archive)
+    new = sorted(image for image in cluster.images(name) - before if not image.startswith("sha256:"))
+    typer.echo(f"loaded {', '.join(new)}" if new else f"{archive} was there already", err=True)
+
+
+gpu_app = group("Simulated GPUs of the real node: see them, make them fail")
+app.add_typer(gpu_app, name="gpu")
+IndexArgument = Annotated[list[int], typer.Argument(metavar="INDEX...", help="As `gpu list` counts them.")]
+ResourceOption = Annotated[str, typer.Option("--resource", help="nvidia.com/mig-1g.10gb, for example.")]
+
+
+@gpu_app.command("list")
+def gpu_list(name: NameOption = "default", output: OutputOption = Output.TABLE) -> None:
+    """Show the GPUs and their health."""
+    from devcluster import cluster
+
+    columns: list[Column[SimulatedGpu]] = [
+        Column("index", lambda gpu: gpu.index),
+        Column("health", _health, lambda gpu: "32" if gpu.healthy else "31"),
+        Column("resource", lambda gpu: gpu.resource),
+        Column("id", lambda gpu: gpu.id),
+    ]
+    print_list(cluster.gpus(name), columns, output)
+
+
+def _health(gpu: SimulatedGpu) -> str:
+    return "Healthy" if gpu.healthy else "Unhealthy"
+
+
+@gpu_app.command("unhealthy")
+def gpu_unhealthy(
+    index: IndexArgument, name: NameOption = "default", resource: ResourceOption = "nvidia.com/gpu"
+) -> None:
+    """Make GPUs fail: the node offers fewer within some ten seconds."""
+    from devcluster import cluster
+
+    cluster.mark_gpus(name, index, healthy=False, resource=resource)
+
+
+@gpu_app.command("healthy")
+def gpu_healthy(
+    index: IndexArgument, name: NameOption = "default", resource: ResourceOption = "nvidia.com/gpu"
+) -> None:
+    """Make GPUs work again."""
+    from devcluster import cluster
+
+    cluster.mark_gpus(name, index, healthy=True, resource=resource)
