@@ -46,6 +46,10 @@ class Step:
     custom: bool = True
     delete_first: bool = False
     """A replacement that deletes the old one before it creates the new one."""
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Of what is created anew; they hold `values`."""
+    leftover: bool = False
+    """The deletion of what was replaced: part of the replacement, which was counted."""
 
 
 @dataclass(frozen=True)

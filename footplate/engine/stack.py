@@ -34,6 +34,7 @@ from footplate.engine.errors import (
     Interrupted,
     NeedsPulumiCLI,
     StackNotFound,
+    StateUnreadable,
     cli_remedy,
 )
 from footplate.engine.events import Finished, Observer, Phase, Said, Severity, Totals
@@ -89,7 +90,10 @@ class Stack:
         folder = data_directory(environ) / "stacks" / self.project.name / name
         self.folder = folder
         self._keyring = Keyring(folder / "passphrase.json", environ)
+        self._handed_over = folder / "state.handed-over.json"
         self._file = StateFile(folder / "state.json", Codec(self._keyring, f"v{version('pulumi')}"))
+
+    engine = "embedded"
 
     @property
     def label(self) -> str:
@@ -156,6 +160,14 @@ class Stack:
         loaded = self._load()
         return self._file.codec.encode(loaded.resources, loaded.pending)
 
+    @property
+    def has_state(self) -> bool:
+        return self._file.path.exists()
+
+    def hand_over(self) -> None:
+        """The Pulumi CLI has imported the state: what is here no longer counts."""
+        self._file.path.rename(self._handed_over)
+
     def passphrase(self) -> str:
         """What PULUMI_CONFIG_PASSPHRASE must be for the Pulumi CLI to read the secrets of this state."""
         return self._keyring.passphrase()
@@ -166,6 +178,11 @@ class Stack:
 
     def _load(self) -> _Loaded:
         deployment = self._file.load()
+        if deployment is None and self._handed_over.exists():
+            raise StateUnreadable(
+                f"the state of {self.label} was handed over to the Pulumi CLI, which is not on PATH now",
+                f"put it on PATH; or, to go on without it, `pulumi stack export` there into {self._file.path}",
+            )
         if deployment is None:
             return _Loaded([], [], False)
         return _Loaded(deployment.resources, deployment.pending_operations, True)

@@ -87,4 +87,13 @@ def describe(resource: Resource, going: set[str]) -> Step:
     elif resource.delete:
         reason = "it was replaced"
     name = urns.parse(resource.urn).name
-    return Step(resource.urn, op, resource.type, name, resource.parent, reason=reason, custom=resource.custom)
+    return Step(
+        resource.urn,
+        op,
+        resource.type,
+        name,
+        resource.parent,
+        reason=reason,
+        custom=resource.custom,
+        leftover=resource.delete,
+    )

@@ -189,7 +189,7 @@ class Registrar:
                 # The old one lives on for a while: a generated name must not be its name.
                 fresh = await self._checked(provider, goal, urn, goal.inputs, None)
                 request = self._request(goal, msgspec.structs.replace(new, inputs=fresh), known)
-        step = _step(urn, goal, decision)
+        step = replace(_step(urn, goal, decision), inputs=request.new.inputs if decision.op is Op.CREATE else {})
         result = await self._executor.carry_out(step, request, old, provider, diff)
         # In a preview the SDK takes an input that is missing among the outputs for unknown (a Secret's stringData).
         return Registered(urn, result.id, {**result.inputs, **result.outputs})

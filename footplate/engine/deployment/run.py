@@ -80,7 +80,8 @@ class Run:
             await self._commit()
 
     def count(self, step: Step) -> None:
-        self._counts[step.op] += 1
+        if not step.leftover:
+            self._counts[step.op] += 1
 
     def same(self, step: Step) -> None:
         self.count(step)

@@ -34,7 +34,7 @@ class Config:
 
 
 def load_config(project: Project, stack: str, keyring: Keyring, overrides: Mapping[str, str] | None = None) -> Config:
-    """`overrides` (from `--config key=value`) win over the file."""
+    """`overrides` (from `--config key=value`) win over the file; those of secret keys are secret."""
     path = project.stack_file(stack)
     if not path.is_file():
         have = project.stacks()
@@ -55,10 +55,10 @@ def load_config(project: Project, stack: str, keyring: Keyring, overrides: Mappi
     raw: dict[str, Any] = {
         _qualified(project.name, str(key)): value for key, value in cast(dict[Any, Any], given).items()
     }
-    for key, value in (overrides or {}).items():
-        raw[_qualified(project.name, key)] = value
+    given_here = {_qualified(project.name, key): value for key, value in (overrides or {}).items()}
+    raw.update(given_here)
     _known_keys(path, project, raw)
-    return _resolve(path, project.fields, raw, _decrypter(path, document, keyring))
+    return _resolve(path, project.fields, raw, _decrypter(path, document, keyring), frozenset(given_here))
 
 
 def _qualified(project: str, key: str) -> str:
@@ -93,7 +93,13 @@ def _decrypter(path: Path, document: Mapping[str, Any], keyring: Keyring) -> Cal
     return decrypt
 
 
-def _resolve(path: Path, fields: Sequence[Field], raw: Mapping[str, Any], decrypt: Callable[[str], str]) -> Config:
+def _resolve(
+    path: Path,
+    fields: Sequence[Field],
+    raw: Mapping[str, Any],
+    decrypt: Callable[[str], str],
+    overridden: frozenset[str],
+) -> Config:
     declared = {field.name: field for field in fields}
     values: dict[str, str] = {}
     secrets: set[str] = set()
@@ -101,6 +107,8 @@ def _resolve(path: Path, fields: Sequence[Field], raw: Mapping[str, Any], decryp
         opened, secret = _open(value, decrypt)
         field = declared.get(key)
         if field is not None:
+            # Given for this run alone, it is not kept in clear anywhere.
+            secret |= field.secret and key in overridden
             if field.secret and not secret:
                 raise ConfigInvalid(
                     f"{path}: {_short(key)} is a secret and stands there in clear",
