@@ -1,0 +1,65 @@
+"""The seams of the build: the tool that does it, and where its progress goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """``begin`` and ``done`` are for the record, ``detail`` for who is watching."""
+
+    def begin(self, title: str) -> None: ...
+    def detail(self, text: str) -> None: ...
+    def done(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    reference: str
+    dockerfile: str
+    context: Path
+    arguments: Mapping[str, str]
+    log: Path
+
+
+class Builder(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def prepare(self, log: Path) -> None:
+        """Installs what is missing, clears what a killed build left. Called once, under the lock."""
+        ...
+
+    def arguments(self, image: str) -> Mapping[str, str]:
+        """Build arguments that depend on the builder: BASE, and for pytorch TORCH and TORCH_INDEX."""
+        ...
+
+    def has_cuda(self, image: str) -> bool: ...
+
+    def build(self, request: Request) -> None: ...
+
+    def packages(self, reference: str, names: tuple[str, ...]) -> Mapping[str, str]:
+        """Versions of the named Python distributions in a built image, and of Python itself."""
+        ...
+
+    def export(self, reference: str, archive: Path, log: Path) -> str:
+        """Writes the archive and returns the manifest's digest."""
+        ...
+
+    def push(self, reference: str, archive: Path, destination: str, log: Path) -> str:
+        """Pushes to a registry and returns the manifest's digest there."""
+        ...
+
+
+#: Prints {distribution: version} as JSON; runs in the image, with the names as arguments.
+PACKAGES_SCRIPT = """
+import importlib.metadata, json, platform, sys
+found = {"python": platform.python_version()}
+for name in sys.argv[1:]:
+    try:
+        found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""

@@ -1,0 +1,72 @@
+"""The images that Footplate ships. Each has a folder of its name in ``images/``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from footplate.images.errors import MachineLacks, UnknownImage
+
+REGISTRY = "footplate.local"
+
+Torch = Literal["cpu", "cuda"]
+
+#: PyTorch's own index of wheels without CUDA. Source: https://pytorch.org/get-started/locally/
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+@dataclass(frozen=True)
+class Image:
+    name: str
+    title: str
+    description: str
+    #: A standard environment: users' code runs in it. The platform's own image is none.
+    environment: bool = True
+    #: Distributions whose versions the catalogue shows.
+    packages: tuple[str, ...] = ()
+
+    @property
+    def dockerfile(self) -> str:
+        """Relative to the repository, which is the build's context."""
+        return f"images/{self.name}/Dockerfile"
+
+
+IMAGES = (
+    Image(
+        name="platform",
+        title="Platform",
+        description="The controllers and the agent.",
+        environment=False,
+    ),
+    Image(
+        name="jupyter",
+        title="JupyterLab",
+        description="JupyterLab with a Python kernel, numpy, pandas, matplotlib and the Footplate SDK.",
+        packages=("jupyterlab", "ipykernel", "numpy", "pandas", "matplotlib"),
+    ),
+    Image(
+        name="pytorch",
+        title="PyTorch",
+        description="PyTorch and scikit-learn, JupyterLab, the Footplate SDK and its checkpoint contract.",
+        packages=("torch", "scikit-learn", "numpy", "jupyterlab", "ipykernel"),
+    ),
+)
+
+NAMES = tuple(image.name for image in IMAGES)
+
+
+def find(name: str) -> Image:
+    for image in IMAGES:
+        if image.name == name:
+            return image
+    raise UnknownImage(f"There is no image {name!r}.", f"the images are {', '.join(NAMES)}")
+
+
+def repository() -> Path:
+    """The directory that holds ``images/`` and ``footplate/``: the context of every build."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "images" / "platform" / "Dockerfile").is_file():
+        raise MachineLacks(
+            f"Images are built from Footplate's repository, and {root} is not one.",
+            "run the command from a clone: uv run footplate …",
+        )
+    return root

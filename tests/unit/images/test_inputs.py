@@ -1,0 +1,97 @@
+"""Tags follow from content, and from nothing else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from footplate.errors import MachineLacks
+from footplate.images import catalogue, inputs
+
+DOCKERFILE = """\
+ARG BASE=python:3.11
+FROM ${BASE} AS dependencies
+COPY locks/uv.lock /build/
+FROM ${BASE}
+# COPY comment.txt /nowhere
+RUN apt-get update \\
+    && echo COPY this is no instruction
+COPY --from=dependencies /opt /opt
+copy --chown=1000 source/*.py \\
+     /app/
+ADD data /app/data
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    for name in ("locks/uv.lock", "source/a.py", "source/b.py", "source/c.txt", "data/deep/x", "other/y"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    return tmp_path
+
+
+def tag(context: Path, **arguments: str) -> str:
+    return inputs.tag(context, context / "Dockerfile", arguments)
+
+
+def test_the_inputs_are_what_the_dockerfile_copies(context: Path) -> None:
+    found = [path.relative_to(context).as_posix() for path in inputs.input_files(context, context / "Dockerfile")]
+    assert found == ["Dockerfile", "data/deep/x", "locks/uv.lock", "source/a.py", "source/b.py"]
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "locks/uv.lock", "source/a.py", "data/deep/x"])
+def test_a_changed_input_changes_the_tag(context: Path, name: str) -> None:
+    before = tag(context)
+    with (context / name).open("a") as file:
+        file.write("\n# more")
+    assert tag(context) != before
+
+
+def test_names_modes_and_arguments_change_the_tag(context: Path) -> None:
+    tags = {tag(context), tag(context, TORCH="apt"), tag(context, TORCH="wheel"), tag(context, TORCHapt="")}
+    (context / "source/a.py").rename(context / "source/d.py")
+    tags.add(tag(context))
+    (context / "source/d.py").chmod(0o755)
+    tags.add(tag(context))
+    assert len(tags) == 6
+
+
+def test_nothing_else_changes_the_tag(context: Path) -> None:
+    before = tag(context, A="1", B="2")
+    (context / "other/y").write_text("changed")
+    (context / "data/__pycache__").mkdir()
+    (context / "data/__pycache__/x.cpython-311.pyc").write_bytes(b"compiled")
+    os.utime(context / "source/a.py", (1, 1))
+    assert tag(context, B="2", A="1") == before
+    assert len(before) == 12
+
+
+def test_a_source_that_is_not_there_is_named(context: Path) -> None:
+    (context / "locks/uv.lock").unlink()
+    with pytest.raises(MachineLacks, match="locks/uv"):
+        tag(context)
+
+
+@pytest.mark.parametrize("name", catalogue.NAMES)
+def test_the_build_context_lets_through_what_the_dockerfiles_copy(name: str) -> None:
+    """.dockerignore names what is let through; everything that is copied must be below it."""
+    root = catalogue.repository()
+    allowed = [
+        line[1:].rstrip("/") for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    ]
+    for pattern in inputs.copied((root / catalogue.find(name).dockerfile).read_text()):
+        assert any(pattern == prefix or pattern.startswith(f"{prefix}/") for prefix in allowed), pattern
+
+
+@pytest.mark.parametrize("name", catalogue.NAMES)
+def test_sources_come_after_dependencies(name: str) -> None:
+    """Else a change of a source rebuilds them all."""
+    root = catalogue.repository()
+    lines = list(inputs.instructions((root / catalogue.find(name).dockerfile).read_text()))
+    first_source = next(number for number, line in enumerate(lines) if line.startswith("COPY footplate/"))
+    assert [line for line in lines[first_source:] if line.startswith("RUN")] == [
+        "RUN python3 -m compileall -q /opt/footplate/src"
+    ]
