@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
@@ -190,6 +191,9 @@ def main() -> int:
         run(os.environ, Path(os.environ.get("FOOTPLATE_ROOT") or "/footplate"))
     except AgentError as error:
         return ending.fail(error)
+    except Exception as error:
+        traceback.print_exc()
+        return ending.fail(AgentError(f"The pod could not be readied: {type(error).__name__}: {error}."))
     return 0
 
 

@@ -21,6 +21,7 @@ from obstore.store import GCSStore, S3Store
 from footplate.agent.ending import AtFault, StoreAway, say
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
 T = TypeVar("T")
@@ -156,11 +157,13 @@ class Store:
         return self._do(path, lambda key: bytes(obstore.get(self._store, key).bytes()))
 
     def read_range(self, item: Object, start: int, end: int) -> memoryview:
-        """Bytes ``start`` … ``end`` - 1, of the version that was listed."""
+        """Bytes ``start`` … ``end`` - 1, of the version that was listed where the store knows versions."""
+        options: GetOptions = {"range": (start, end)}
+        if item.version is not None:
+            options["if_match"] = item.version
 
         def get(key: str) -> memoryview:
-            result = obstore.get(self._store, key, options={"range": (start, end), "if_match": item.version})
-            return memoryview(result.bytes())
+            return memoryview(obstore.get(self._store, key, options=options).bytes())
 
         content = self._do(item.path, get)
         if len(content) != end - start:

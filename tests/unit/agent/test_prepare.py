@@ -99,6 +99,15 @@ def test_the_launcher_and_the_sdk_work_with_another_python_than_ours(tmp_path: P
     assert done.returncode == 0, done.stderr
 
 
+def test_files_put_into_the_gateways_directory_by_hand_are_found(gateway: Gateway, bucket: str, tmp_path: Path) -> None:
+    """They have no ETag."""
+    folder = gateway.root / "buckets" / bucket.removeprefix("s3://") / "set"
+    folder.mkdir()
+    (folder / "a.csv").write_text("1,2")
+    prepare.copy_dataset("set", f"{bucket}/set", tmp_path / "set", Patience(5), os.environ)
+    assert (tmp_path / "set" / "a.csv").read_text() == "1,2"
+
+
 def test_a_large_object_comes_in_chunks_and_whole(store: Store, tmp_path: Path) -> None:
     content = os.urandom(2 * CHUNK + 12345)
     (tmp_path / "source").write_bytes(content)
