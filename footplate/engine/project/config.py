@@ -70,12 +70,13 @@ def _known_keys(path: Path, project: Project, raw: Mapping[str, Any]) -> None:
     own = f"{project.name}:"
     if not any(name.startswith(own) for name in declared):
         return  # a project without a schema of its own takes any key
+    own_keys = [name.removeprefix(own) for name in declared if name.startswith(own)]
     for key in raw:
         if key.startswith(own) and key not in declared:
-            near = difflib.get_close_matches(key, declared, 1, cutoff=0.6)
-            short = [name.removeprefix(own) for name in declared if name.startswith(own)]
-            hint = f"did you mean {near[0].removeprefix(own)!r}?" if near else f"the keys are: {', '.join(short)}"
-            raise ConfigInvalid(f"{path}: there is no configuration key {key.removeprefix(own)!r}", hint)
+            short = key.removeprefix(own)
+            near = difflib.get_close_matches(short, own_keys, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(own_keys)}"
+            raise ConfigInvalid(f"{path}: there is no configuration key {short!r}", hint)
 
 
 def _decrypter(path: Path, document: Mapping[str, Any], keyring: Keyring) -> Callable[[str], str]:
