@@ -1,0 +1,1 @@
+"""Cloud-neutral Pulumi components: what a platform consists of, whoever provides the machines."""

@@ -1,0 +1,126 @@
+"""The whole platform: one component, the same for every provider."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.config import PlatformConfig, Quota
+from components.controllers import Controllers, ControllersArgs
+from components.custom_resources import CustomResources
+from components.environments import Environments
+from components.objects import RESTRICTED, VERSION, standard_labels
+from components.priorities import Priorities
+from components.roles import Roles
+from components.settings import Settings
+from components.team import Team, TeamArgs
+from footplate.api import labels
+from footplate.api import platform as settings
+from footplate.api.environment import EnvironmentSpec
+from providers.contract import ClusterSpec, ObjectStore, ObjectStoreSpec, Provider, Registry, RegistrySpec
+
+#: Access and secret key of an object store.
+Keys = tuple[pulumi.Output[str] | None, pulumi.Output[str] | None]
+
+
+class Platform(pulumi.ComponentResource):
+    """Outputs: `version`, `namespace`, `teams` (name → namespace), `environments`, `object_store` (URIs)."""
+
+    def __init__(
+        self,
+        name: str,
+        config: PlatformConfig,
+        provider: Provider,
+        cluster: ClusterSpec,
+        keys: Keys = (None, None),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`keys`: as configured; None where the provider knows better."""
+        super().__init__("footplate:index:Platform", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        store = provider.object_store(_store_spec(config, cluster, keys), child)
+        registry = provider.registry(
+            RegistrySpec(config.standard_environments, config.platform_image, config.image_registry)
+        )
+        namespace = self._namespace()
+        self.definitions = CustomResources("custom-resources", child).definitions
+        Roles("roles", child)
+        Priorities("priorities", child)
+        written = Settings("settings", namespace.metadata["name"], _settings(config, store, registry), child)
+        self.teams = {
+            team.name: Team(TeamArgs(team.name, team.members, _amounts(team.quota), store.credentials), child).namespace
+            for team in config.teams
+        }
+        self.environments = _catalogue(config, registry)
+        Environments("environments", self.environments, self.definitions, child)
+        Controllers(
+            "controllers",
+            ControllersArgs(
+                namespace.metadata["name"],
+                registry.platform_image,
+                config.controllers.replicas,
+                config.controllers.cpu,
+                config.controllers.memory,
+                after=(*self.definitions, written),
+            ),
+            child,
+        )
+        self.version = VERSION
+        self.namespace = namespace.metadata["name"]
+        self.object_store = {"state": store.state_uri, **store.team_uris}
+        self.register_outputs({"version": VERSION, "namespace": self.namespace, "teams": self.teams})
+
+    def _namespace(self) -> kubernetes.core.v1.Namespace:
+        return kubernetes.core.v1.Namespace(
+            labels.SYSTEM_NAMESPACE,
+            metadata={"name": labels.SYSTEM_NAMESPACE, "labels": {**standard_labels("system"), **RESTRICTED}},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _store_spec(config: PlatformConfig, cluster: ClusterSpec, keys: Keys) -> ObjectStoreSpec:
+    store = config.object_store
+    teams = [team.name for team in config.teams]
+    return ObjectStoreSpec(cluster, teams, store.uri, store.endpoint, store.region, store.size, store.image, *keys)
+
+
+def _settings(config: PlatformConfig, store: ObjectStore, registry: Registry) -> settings.Platform:
+    return settings.Platform(
+        version=VERSION,
+        platform_image=registry.platform_image,
+        state_uri=store.state_uri,
+        teams=tuple(settings.Team(name, uri) for name, uri in store.team_uris.items()),
+        object_store=settings.ObjectStore(
+            endpoint=store.endpoint,
+            region=store.region,
+            secret_name=settings.OBJECT_STORE_SECRET if store.credentials else "",
+        ),
+        queueing=config.queueing,
+        allowed_images=config.allowed_images,
+    )
+
+
+def _amounts(quota: Quota) -> dict[str, str]:
+    amounts = {
+        "cpu": quota.cpu,
+        "memory": quota.memory,
+        "gpu": quota.gpu,
+        "storage": quota.storage,
+        "pods": quota.pods,
+    }
+    return {name: str(amount) for name, amount in amounts.items() if amount is not None}
+
+
+def _catalogue(config: PlatformConfig, registry: Registry) -> dict[str, EnvironmentSpec]:
+    """The standard environments, then the stack's own; one of the same name takes its place."""
+    standard = {
+        name: EnvironmentSpec(image.reference, image.display_name, image.description, image.gpu, dict(image.packages))
+        for name, image in registry.environments.items()
+    }
+    own = {
+        environment.name: EnvironmentSpec(
+            environment.image, environment.display_name, environment.description, environment.gpu, environment.packages
+        )
+        for environment in config.environments
+    }
+    return standard | own

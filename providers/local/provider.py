@@ -1,0 +1,146 @@
+"""The provider `local`: nothing is created but objects in the cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from footplate.client.target import Target, embedded_kubeconfig, resolve
+from footplate.images import catalogue, index
+from footplate.images.errors import UnknownImage
+from providers.contract import (
+    Cluster,
+    ClusterSpec,
+    ObjectStore,
+    ObjectStoreSpec,
+    ProviderError,
+    Registry,
+    RegistrySpec,
+    StandardImage,
+)
+from providers.local.in_cluster_store import BUCKET, ENDPOINT, REGION, InClusterStore, InClusterStoreArgs
+
+
+class EmbeddedStore(msgspec.Struct, frozen=True, rename="camel"):
+    """What the embedded cluster writes of its S3 endpoint: ``clusters/<name>/object-store.json``."""
+
+    endpoint: str
+    region: str
+    access_key: str
+    secret_key: str
+    bucket: str
+
+
+class LocalProvider:
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+
+    def cluster(self, spec: ClusterSpec, opts: pulumi.ResourceOptions) -> Cluster:
+        chosen = self._target(spec)
+        provider = kubernetes.Provider(
+            spec.name,
+            kubeconfig=str(chosen.kubeconfig) if chosen.kubeconfig else None,
+            context=chosen.context,
+            enable_server_side_apply=True,
+            opts=opts,
+        )
+        return Cluster(provider)
+
+    def _target(self, spec: ClusterSpec) -> Target:
+        asked = Target(Path(spec.kubeconfig).expanduser() if spec.kubeconfig else None, spec.context or None)
+        return resolve(asked, self._environ, embedded=spec.embedded)
+
+    def object_store(self, spec: ObjectStoreSpec, opts: pulumi.ResourceOptions) -> ObjectStore:
+        if spec.uri:
+            return ObjectStore(
+                state_uri=f"{spec.uri.rstrip('/')}/state",
+                team_uris=_team_uris(spec.uri, spec.teams),
+                endpoint=spec.endpoint,
+                region=spec.region,
+                credentials=_credentials(spec.access_key, spec.secret_key),
+            )
+        embedded = embedded_kubeconfig(spec.cluster.embedded, self._environ)
+        chosen = self._target(spec.cluster)
+        if embedded is None and chosen == Target():
+            raise ProviderError(
+                f"there is no embedded cluster {spec.cluster.embedded!r}, and no other is named: start one "
+                "(`footplate cluster start`), or set footplate:context or footplate:kubeconfig"
+            )
+        if embedded is not None and chosen.kubeconfig == embedded:
+            return _embedded_store(embedded.with_name("object-store.json"), spec)
+        return _in_cluster_store(spec, opts)
+
+    def registry(self, spec: RegistrySpec) -> Registry:
+        built = index.read(index.cache_directory(self._environ))
+
+        def reference(name: str) -> str:
+            if name not in built:
+                raise ProviderError(f"image {name!r} has not been built here: run `footplate images build {name}`")
+            own = built[name].reference
+            return f"{spec.prefix.rstrip('/')}/{own.rsplit('/', 1)[1]}" if spec.prefix else own
+
+        environments: dict[str, StandardImage] = {}
+        for name in spec.environments:
+            try:
+                image = catalogue.find(name)
+            except UnknownImage as error:
+                raise ProviderError(f"footplate:standardEnvironments: {error}") from error
+            environments[name] = StandardImage(
+                reference(name), image.title, image.description, packages=built[name].packages
+            )
+        return Registry(spec.platform_image or reference("platform"), environments)
+
+
+def _embedded_store(path: Path, spec: ObjectStoreSpec) -> ObjectStore:
+    try:
+        store = msgspec.json.decode(path.read_bytes(), type=EmbeddedStore)
+    except FileNotFoundError:
+        raise ProviderError(
+            f"the embedded cluster {spec.cluster.embedded!r} has no object store (its profile is api): "
+            "set footplate:objectStore {uri, endpoint, region}"
+        ) from None
+    return ObjectStore(
+        state_uri=f"s3://{store.bucket}/state",
+        team_uris=_team_uris(f"s3://{store.bucket}", spec.teams),
+        endpoint=store.endpoint,
+        region=store.region,
+        credentials=_credentials(store.access_key, store.secret_key),
+    )
+
+
+def _in_cluster_store(spec: ObjectStoreSpec, opts: pulumi.ResourceOptions) -> ObjectStore:
+    if spec.access_key is None or spec.secret_key is None:
+        raise ProviderError(
+            "this cluster brings no object store, so one is made in it: set the keys that it shall have "
+            "(pulumi config set --secret footplate:objectStoreAccessKey …, and footplate:objectStoreSecretKey), "
+            "or name a store of yours with footplate:objectStore {uri, endpoint, region}"
+        )
+    args = InClusterStoreArgs(spec.image, spec.size, spec.access_key, spec.secret_key)
+    InClusterStore("object-store", args, opts)
+    return ObjectStore(
+        state_uri=f"s3://{BUCKET}/state",
+        team_uris=_team_uris(f"s3://{BUCKET}", spec.teams),
+        endpoint=ENDPOINT,
+        region=REGION,
+        credentials=_credentials(spec.access_key, spec.secret_key),
+    )
+
+
+def _team_uris(base: str, teams: Sequence[str]) -> dict[str, str]:
+    return {team: f"{base.rstrip('/')}/teams/{team}" for team in teams}
+
+
+def _credentials(
+    access_key: pulumi.Input[str] | None, secret_key: pulumi.Input[str] | None
+) -> dict[str, pulumi.Input[str]]:
+    if access_key is None or secret_key is None:
+        return {}
+    return {
+        "AWS_ACCESS_KEY_ID": pulumi.Output.secret(access_key),
+        "AWS_SECRET_ACCESS_KEY": pulumi.Output.secret(secret_key),
+    }
