@@ -23,7 +23,7 @@ from footplate.cli.output import Output, OutputOption, print_data
 from footplate.errors import BadUsage, FootplateError, NotFound
 
 if TYPE_CHECKING:
-    from footplate.engine.events import Observer
+    from footplate.engine.events import Event, Observer
     from footplate.engine.stack import Approve, Result
     from footplate.engine.stacks import AnyStack
 
@@ -197,27 +197,31 @@ def _run(
 ) -> Result:
     """Prints the run: for people as it goes, for scripts as one report. `stdout`: what it shows is its result."""
     from footplate.engine.display.report import Report
-    from footplate.engine.errors import Interrupted
+    from footplate.engine.errors import Interrupted, ProgramFailed
 
     report = Report(stack.engine)
-    with _shown(output, stdout, diff) as display:
+    try:
+        with _shown(output, stdout, diff) as display:
 
-        def observe(event: Any) -> None:
-            report(event)
-            if display is not None:
-                display(event)
+            def observe(event: Event) -> None:
+                report(event)
+                if display is not None:
+                    display(event)
 
-        async def run() -> Result:
-            return await operation(observe)
+            async def run() -> Result:
+                return await operation(observe)
 
-        try:
             return asyncio.run(run())
-        except Interrupted as error:
-            exit_codes.say(error.message)
-            raise typer.Exit(exit_codes.ExitCode.INTERRUPTED) from None
-        finally:
-            if output is not Output.TABLE:
-                print_data(report.data(), output)
+    except ProgramFailed as error:
+        if error.traceback:
+            print(error.traceback, file=sys.stderr)
+        raise
+    except Interrupted as error:
+        exit_codes.say(error.message)
+        raise typer.Exit(exit_codes.ExitCode.INTERRUPTED) from None
+    finally:
+        if output is not Output.TABLE:
+            print_data(report.data(), output)
 
 
 @contextmanager

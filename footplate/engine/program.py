@@ -27,6 +27,9 @@ from footplate.engine.state.snapshot import Snapshot
 from footplate.engine.values import Properties
 from footplate.errors import FootplateError
 
+MONITOR_GONE = "Resource monitor has terminated"
+"""What the SDK says when the run was stopped under it: no failure of the program's own."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -101,10 +104,10 @@ async def run_program(
                     config=target.config,
                 )
             )
-            await _program(target, run, engine, address)
+            complete = await _program(target, run, engine, address)
             if preview and not run.stopping.is_set():
                 await policies.analyze_stack(_planned_outputs(snapshot))
-            if not run.stopping.is_set() and (preview or not run.failed):
+            if complete and not run.stopping.is_set() and (preview or not run.failed):
                 await _delete_what_left(run, registry, snapshot)
     finally:
         await registry.close()
@@ -114,7 +117,8 @@ async def run_program(
     return Ran(run, outputs, changes, registrar.planned_only, policies.violated)
 
 
-async def _program(target: Target, run: Run, engine: Engine, address: str) -> None:
+async def _program(target: Target, run: Run, engine: Engine, address: str) -> bool:
+    """Whether it ran to its end, so that what it did not register has left it."""
     launch = host.Launch(target.project, target.stack, target.config, address, run.preview, target.parallel)
     async with host.running(launch, run.say) as process:
         ended = asyncio.create_task(process.wait())
@@ -125,10 +129,11 @@ async def _program(target: Target, run: Run, engine: Engine, address: str) -> No
         if not ended.done():
             await process.stop()
         code = await ended
-    if code and not run.stopping.is_set() and run.fatal is None and (not run.failed or run.preview):
-        if run.failed and not engine.errors:
-            return
-        run.fatal = program_failure(code, engine.errors)
+    if code and not run.stopping.is_set() and run.fatal is None:
+        own = [error for error in engine.errors if MONITOR_GONE not in error]
+        if own or not run.failed:
+            run.fatal = program_failure(code, own)
+    return code == 0
 
 
 def program_failure(code: int, errors: Sequence[str]) -> FootplateError:

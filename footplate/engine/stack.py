@@ -280,9 +280,9 @@ def _require_no_plugins(planned: Ran) -> None:
     by_reason: dict[str, list[str]] = {}
     for urn, reason in planned.planned_only.items():
         by_reason.setdefault(reason, []).append(urns.short(urn))
-    lines = [f"{len(names)} resources, for {reason}: {', '.join(names)}" for reason, names in by_reason.items()]
+    lines = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
     raise NeedsPulumiCLI(
-        f"nothing was changed: this stack needs the Pulumi CLI to create {'; '.join(lines)}",
+        f"nothing was changed: {len(planned.planned_only)} resources need the Pulumi CLI: {'; '.join(lines)}",
         cli_remedy("footplate up"),
     )
 

@@ -76,7 +76,7 @@ class Display:
         if self._live is not None:
             self._stop()
         elif self._phase == "preview":
-            self._print(self._tree.lines(self._clock(), diff=True))
+            self._print(self._tree.lines(self._clock(), diff=True, full=self._all_fields))
         self._show_violations()
         self._phase = ""
 

@@ -44,8 +44,11 @@ class Tree:
             self.nodes[step.urn] = Node(step, State.PLANNED)
 
     def start(self, step: Step, now: float) -> None:
-        before = self.nodes[step.urn].step if self._replaced(step) else step
-        self.nodes[step.urn] = Node(before, State.RUNNING, since=now)
+        if self._replaced(step):
+            replaced = self.nodes[step.urn]
+            replaced.state, replaced.since = State.RUNNING, now - replaced.seconds
+        else:
+            self.nodes[step.urn] = Node(step, State.RUNNING, since=now)
 
     def wait(self, step: Step, message: str) -> None:
         if step.urn in self.nodes:

@@ -85,6 +85,8 @@ def _report(error: BaseException, root: Path) -> str:
 
 
 def _own(path: Path, root: Path) -> bool:
+    if str(path).startswith("<"):  # <frozen runpy>
+        return False
     try:
         inside = path.resolve().relative_to(root.resolve())
     except ValueError:
