@@ -104,7 +104,7 @@ def settle(
     """The stored addresses where they still do, else new ones; raises PreflightError when a wanted port is in use."""
     others = [other for other in others if other != stored]
     if spec.profile == "api":
-        return _on_loopback(spec, root, stored, others, port_is_free, running=running)
+        return on_loopback(spec, root, stored, others, port_is_free, running=running)
     if running and stored is not None:
         return msgspec.structs.replace(stored, api=spec.api_port or 6443, s3=spec.s3_port)
     routes = [*read_routes(besides=interface(root)), *(IPv4Network(other.pod_cidr) for other in others)]
@@ -188,7 +188,7 @@ def read_routes(besides: str) -> list[IPv4Network]:
     return parse_routes(Path("/proc/net/route").read_text(), besides)
 
 
-def _on_loopback(
+def on_loopback(
     spec: ClusterSpec,
     root: Path,
     stored: Endpoints | None,
@@ -197,15 +197,15 @@ def _on_loopback(
     *,
     running: bool,
 ) -> Endpoints:
-    mine = _ports(stored) if running and stored else frozenset[int]()
+    mine = ports(stored) if running and stored else frozenset[int]()
     if spec.api_port and spec.api_port not in mine and not is_free(spec.api_port):
         raise PreflightError(
             f"--api-port {spec.api_port} is in use by another program",
             "leave the option out to have a free port chosen, or name another",
         )
-    if stored is not None and (running or all(map(is_free, _ports(stored)))):
+    if stored is not None and (running or all(map(is_free, ports(stored)))):
         return msgspec.structs.replace(stored, api=spec.api_port or stored.api)
-    taken = frozenset(port for other in others for port in _ports(other))
+    taken = frozenset(port for other in others for port in ports(other))
     block = next(candidate for candidate in _blocks(root, taken) if all(map(is_free, candidate)))
     etcd, peer, manager, scheduler, kwok, api = block
     return Endpoints(
@@ -232,7 +232,7 @@ def _blocks(root: Path, taken: frozenset[int]) -> Iterator[range]:
     raise PreflightError("no six free ports together between 20000 and 32000", "stop clusters that are not needed")
 
 
-def _ports(endpoints: Endpoints) -> frozenset[int]:
+def ports(endpoints: Endpoints) -> frozenset[int]:
     e = endpoints
     return (
         frozenset({e.api, e.etcd, e.etcd_peer, e.controller_manager, e.scheduler, e.kwok})

@@ -108,7 +108,7 @@ def _build(tool: Tool, cache: Path, go: Go, progress: Progress, number: str) -> 
             time.sleep(2 * attempt)
         built = {path.name: path for path in Path(scratch).iterdir()}
         for program, package in tool.packages.items():
-            path = built.get(program) or built[_default_name(package, tool)]
+            path = built.get(program) or built[default_name(package, tool)]
             path.rename(Path(scratch) / program)
         Path(scratch).chmod(0o755)
         Path(scratch).rename(target)
@@ -116,7 +116,7 @@ def _build(tool: Tool, cache: Path, go: Go, progress: Progress, number: str) -> 
     progress.done(f"{tool.name} built in {time.monotonic() - started:.0f} s")
 
 
-def _default_name(package: str, tool: Tool) -> str:
+def default_name(package: str, tool: Tool) -> str:
     """What `go build` calls a package's binary: its last element, a major version aside."""
     *rest, last = package.split("/")
     if last == ".":

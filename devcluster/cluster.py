@@ -222,7 +222,8 @@ def _not_found(name: str) -> ClusterNotFound:
 def _locked(place: ClusterPaths, progress: Progress) -> Generator[None]:
     preflight.check_writable(place.root)
     lock = place.root.parent / f".{place.root.name}.lock"
-    with locks.exclusive(lock, lambda: progress.detail("another command is changing this cluster; waiting for it")):
+    name = place.root.name
+    with locks.exclusive(lock, lambda: progress.begin(f"waiting for another command that changes cluster {name}")):
         try:
             yield
         finally:

@@ -77,7 +77,7 @@ def machine_rules(network: NodeNetwork) -> list[tuple[str, str]]:
     mark = f"-m comment --comment {name}"
     return [
         ("nat", f"POSTROUTING -s {network.node_address}/32 ! -o {name} {mark} -j MASQUERADE"),
-        ("filter", f"FORWARD -i {name} {mark} -j ACCEPT"),
+        ("filter", f"FORWARD -i {name} ! -o {INTERFACE_PREFIX}+ {mark} -j ACCEPT"),
         ("filter", f"FORWARD -o {name} {mark} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
         ("filter", f"FORWARD -o {name} {mark} -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP"),
     ]

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from devcluster.errors import ClusterNotFound, DevclusterError, UsageError
+from devcluster.errors import ClusterNotFound, DevclusterError, PreflightError, UsageError
 from devcluster.gpus import parse_gpus
 
 Profile = Literal["full", "api"]
@@ -112,6 +112,8 @@ def read(path: Path, name: str) -> ClusterSpec:
         return msgspec.json.decode(path.read_bytes(), type=ClusterSpec)
     except FileNotFoundError:
         raise ClusterNotFound(f"no cluster {name!r} here; `footplate cluster start --name {name}` makes one") from None
+    except PermissionError:
+        raise PreflightError(f"cluster {name!r} belongs to another user: {path} is not readable") from None
     except msgspec.DecodeError as error:
         raise DevclusterError(
             f"{path} is unreadable ({error}); `footplate cluster delete --name {name}` removes the cluster"
