@@ -83,7 +83,7 @@ def wait_ready(place: ClusterPaths, plan: Plan, progress: Progress, deadline: fl
         waiting = unready(place, plan, status)
         if not waiting:
             return
-        progress.detail(f"waiting for {', '.join(waiting)}")
+        progress.detail(f"waiting for {waiting[0]}" + (f" and {len(waiting) - 1} more" if waiting[1:] else ""))
         for name in waiting:
             known = status.components.get(name) if status else None
             if known and known.restarts - restarts.get(name, 0) >= HOPELESS_RESTARTS:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
 PLAIN_INTERVAL = 20.0  # seconds between lines of detail where there is no terminal
 
@@ -22,21 +25,30 @@ class ConsoleProgress:
         self._last_line = time.monotonic()
         if self._console.is_terminal:
             self._stop()
-            self._status = self._console.status(title)
+            self._status = self._console.status(Text(title))
             self._status.start()
         else:
-            self._console.print(title, markup=False, highlight=False)
+            self._console.print(title, markup=False, highlight=False, soft_wrap=True)
 
     def detail(self, text: str) -> None:
         if self._status is not None:
-            self._status.update(f"{self._title}: {text}")
+            self._status.update(Text(f"{self._title}: {text}"))
         elif time.monotonic() - self._last_line > PLAIN_INTERVAL:
             self._last_line = time.monotonic()
-            self._console.print(f"{self._title}: {text}", markup=False, highlight=False)
+            self._console.print(f"{self._title}: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def done(self, text: str) -> None:
         self._stop()
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """A live line must be taken away before an error is printed."""
+        self._stop()
 
     def _stop(self) -> None:
         if self._status is not None:

@@ -97,7 +97,8 @@ def start(
         "feature_gates": spec.parse_gates(feature_gate) if feature_gate else None,
     }
     changes = {field: value for field, value in asked.items() if value is not None}
-    cluster.start(name, changes, progress=_progress(), timeout=timeout)
+    with _progress() as progress:
+        cluster.start(name, changes, progress=progress, timeout=timeout)
     found = report.of(name)
     print_object(found, output, _started)
 
