@@ -20,7 +20,7 @@ from devcluster.processes import SENTINEL, SUPERVISOR
 
 POLL = 0.05
 HOPELESS_RESTARTS = 6  # of one component within one start
-UNSUPERVISED_LOOKS = 20
+UNSUPERVISED_LOOKS = 20  # in a row: a process in the middle of its exec is not seen for an instant
 LOG_LINES = 12
 
 
@@ -77,7 +77,7 @@ def is_up(place: ClusterPaths, status: Status, name: str) -> bool:
 def wait_ready(place: ClusterPaths, plan: Plan, progress: Progress, deadline: float) -> None:
     before = read_status(place)
     restarts = {name: found.restarts for name, found in before.components.items()} if before else {}
-    alone = 0
+    alone, relaunched = 0, False
     while True:
         status = read_status(place)
         waiting = unready(place, plan, status)
@@ -90,10 +90,13 @@ def wait_ready(place: ClusterPaths, plan: Plan, progress: Progress, deadline: fl
                 raise DevclusterError(f"{name} ends as soon as it starts ({known.last_exit}){_last_words(place, name)}")
         if time.monotonic() > deadline:
             raise StartTimeout(f"{', '.join(waiting)} did not become ready in time{_last_words(place, waiting[0])}")
-        if not {SUPERVISOR, SENTINEL} & {process.component for process in processes.of_cluster(place.root)}:
-            alone += 1
+        watched = {SUPERVISOR, SENTINEL} & {process.component for process in processes.of_cluster(place.root)}
+        alone = 0 if watched else alone + 1
         if alone > UNSUPERVISED_LOOKS:
-            raise DevclusterError(f"the cluster's supervisor could not be started{_last_words(place, SUPERVISOR)}")
+            if relaunched:
+                raise DevclusterError(f"the cluster's supervisor could not be started{_last_words(place, SUPERVISOR)}")
+            relaunched, alone = True, 0  # it may have been killed before it had a sentinel
+            supervise(place)
         time.sleep(POLL)
 
 

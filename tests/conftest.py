@@ -48,7 +48,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for marker, profile in FOLDER_MARKERS.items():
         if any(item.get_closest_marker(marker) and not item.get_closest_marker("skip") for item in session.items):
             tools = artifacts.tools_for(profile)
-            build.ensure(tools, paths.cache_directory(), ConsoleProgress(Console(stderr=True)))
+            with ConsoleProgress(Console(stderr=True)) as progress:
+                build.ensure(tools, paths.cache_directory(), progress)
 
 
 def running_cluster(variable: str) -> ApiCluster | None:
