@@ -3,6 +3,7 @@
 from footplate.api.meta import GROUP
 
 WORKSPACE = f"{GROUP}/workspace"
+WORKSPACES = f"{GROUP}/workspaces"
 JOB = f"{GROUP}/job"
 ATTEMPT = f"{GROUP}/attempt"
 TEAM = f"{GROUP}/team"

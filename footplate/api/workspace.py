@@ -115,6 +115,7 @@ class WorkspaceStatus(Wire, frozen=True):
     restarts: Annotated[
         int, Meta(description="Starts in a row that ended early; each doubles the wait before the next.")
     ] = 0
+    lost_pod: Annotated[str | None, Meta(description="UID of the last pod whose end is counted.")] = None
     retry_at: Annotated[datetime | None, Meta(description="No new start before this time.")] = None
     message: Annotated[str, Meta(description="One sentence: what it waits for, or why it stopped.")] | None = None
     observed_generation: int = 0

@@ -32,6 +32,9 @@ BY_ENVIRONMENT = "environment"
 BY_CLAIM = "claim"
 BY_WAITING = "waiting"
 BY_OWNER = "owner"
+BY_WORKSPACES_OF = "workspaces-of"
+
+WORKSPACE_NAMES = f"{labels.TEAM},{labels.WORKSPACES}"
 EVERYWHERE = "*"
 
 _WORKSPACE_WAITS = (WorkspacePhase.QUEUED, WorkspacePhase.FAILED)
@@ -95,9 +98,22 @@ class Caches:
             },
         )
         self.environments = Informer(client, kinds.ENVIRONMENT, type=Environment)
-        self.pods = Informer(client, kinds.POD, type=cluster.Pod, labels=ours, indexers={BY_JOB: _by_job})
+        self.pods = Informer(
+            client,
+            kinds.POD,
+            type=cluster.Pod,
+            labels=ours,
+            indexers={BY_JOB: _by_job, BY_WORKSPACES_OF: _by_workspaces_of},
+        )
         self.claims = Informer(client, kinds.CLAIM, type=cluster.Claim)
         self.services = Informer(client, kinds.SERVICE, type=cluster.Bare, labels=ours, indexers={BY_JOB: _by_job})
+        self.slices = Informer(
+            client,
+            kinds.ENDPOINT_SLICE,
+            type=cluster.EndpointSlice,
+            labels=WORKSPACE_NAMES,
+            indexers={BY_NAMESPACE: _by_namespace},
+        )
         self.jobs = Informer(client, kinds.JOB, type=cluster.Job, labels=ours, indexers={BY_JOB: _by_job})
         self.pod_groups = Informer(
             client, kinds.POD_GROUP, type=cluster.PodGroup, labels=ours, indexers={BY_JOB: _by_job}
@@ -123,6 +139,7 @@ class Caches:
             self.quotas,
             self.claims,
             self.services,
+            self.slices,
             self.jobs,
             self.pods,
             self.workspaces,
@@ -213,11 +230,15 @@ def _waits(namespace: str, waits: bool) -> tuple[str, ...]:
     return (namespace, EVERYWHERE) if waits else ()
 
 
+def _by_workspaces_of(obj: cluster.Pod) -> tuple[str, ...]:
+    return (obj.metadata.namespace,) if labels.WORKSPACE in obj.metadata.labels else ()
+
+
 def _by_owner(obj: cluster.Admission) -> tuple[str, ...]:
     return tuple(owner.uid for owner in obj.metadata.owner_references)
 
 
-def _by_namespace(obj: cluster.Quota) -> tuple[str, ...]:
+def _by_namespace(obj: cluster.Quota | cluster.EndpointSlice | cluster.Pod) -> tuple[str, ...]:
     return (obj.metadata.namespace,)
 
 

@@ -176,7 +176,6 @@ def labelled(component: str, instance: str, team: str, owner: str | None, **more
         labels.NAME: "footplate",
         labels.COMPONENT: component,
         labels.INSTANCE: instance,
-        labels.PART_OF: "footplate",
         labels.MANAGED_BY: "footplate-controllers",
         labels.TEAM: team,
         labels.OWNER: owner_slug(owner),

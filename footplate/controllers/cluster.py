@@ -79,6 +79,7 @@ class PodStatus(Seen, frozen=True):
     phase: str = ""
     reason: str = ""
     message: str = ""
+    pod_ip: str = field(name="podIP", default="")
     conditions: tuple[PodCondition, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
@@ -112,6 +113,22 @@ class Pod(Seen, frozen=True):
     def container(self, name: str) -> ContainerStatus | None:
         statuses = (*self.status.container_statuses, *self.status.init_container_statuses)
         return next((status for status in statuses if status.name == name), None)
+
+
+class EndpointConditions(Seen, frozen=True):
+    ready: bool = False
+
+
+class Endpoint(Seen, frozen=True):
+    addresses: tuple[str, ...] = ()
+    hostname: str = ""
+    conditions: EndpointConditions = EndpointConditions()
+
+
+class EndpointSlice(Seen, frozen=True):
+    metadata: Metadata
+    address_type: str = ""
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 class ClaimStatus(Seen, frozen=True):

@@ -18,6 +18,7 @@ SECRET = Resource("", "v1", "Secret", "secrets", True)
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps", True)
 QUOTA = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
 CORE_EVENT = Resource("", "v1", "Event", "events", True)
+ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", True)
 NODE = Resource("", "v1", "Node", "nodes", False)
 JOB = Resource("batch", "v1", "Job", "jobs", True)
 POD_GROUP = Resource("scheduling.k8s.io", "v1beta1", "PodGroup", "podgroups", True)
@@ -29,6 +30,7 @@ __all__ = [
     "CLAIM",
     "CONFIG_MAP",
     "CORE_EVENT",
+    "ENDPOINT_SLICE",
     "ENVIRONMENT",
     "JOB",
     "KUEUE_VERSIONS",

@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("",), ("pods", "services"), (*READ, "create", "delete")),
     Rule(("",), ("persistentvolumeclaims",), (*READ, "create", "patch")),
     Rule(("",), ("secrets",), ("create",)),
+    Rule(("discovery.k8s.io",), ("endpointslices",), (*READ, "create", "update", "delete")),
     Rule(("batch",), ("jobs",), (*READ, "create", "delete")),
     Rule(("scheduling.k8s.io",), ("podgroups",), (*READ, "create", "delete")),
     # Which replica leads, and what they tell people.

@@ -42,8 +42,6 @@ AGENT_RESOURCES: Json = {
     "limits": {"cpu": "1", "memory": "512Mi"},
 }
 
-_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-
 
 def container_resources(resources: Resources) -> Json:
     amounts = {"cpu": resources.cpu, "memory": resources.memory}
@@ -69,21 +67,19 @@ def environment(values: Mapping[str, str]) -> list[Json]:
 
 def main_environment(user: Mapping[str, str], ours: Mapping[str, str], platform: Platform) -> list[Json]:
     """Of the user's container: the platform's contract wins over the user's values, those over the object store's."""
-    store = [entry for entry in object_store_environment(platform) if entry["name"] not in user]
-    return environment({**user, **ours}) + store
+    return environment({**store_address(platform), **user, **ours})
 
 
-def object_store_environment(platform: Platform) -> list[Json]:
-    """How to reach the object store; credentials from the namespace's Secret, where there is one."""
+def store_address(platform: Platform) -> dict[str, str]:
     store = platform.object_store
-    env = environment({"AWS_REGION": store.region})
-    if store.endpoint:
-        env += environment({"AWS_ENDPOINT_URL": store.endpoint})
-    if store.secret_name:
-        for key in _CREDENTIALS:
-            reference = {"name": store.secret_name, "key": key, "optional": True}
-            env.append({"name": key, "valueFrom": {"secretKeyRef": reference}})
-    return env
+    address = {"AWS_REGION": store.region}
+    return {**address, "AWS_ENDPOINT_URL": store.endpoint} if store.endpoint else address
+
+
+def store_credentials(platform: Platform) -> list[Json]:
+    """`envFrom`: the namespace's Secret, where there is one; a container's own `env` wins over it."""
+    name = platform.object_store.secret_name
+    return [{"secretRef": {"name": name, "optional": True}}] if name else []
 
 
 def copied(datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -138,7 +134,8 @@ def prepare(platform: Platform, datasets: Sequence[Dataset], env: Mapping[str, s
         "image": platform.platform_image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-m", "footplate.agent.prepare"],
-        "env": environment(values) + object_store_environment(platform),
+        "env": environment({**store_address(platform), **values}),
+        "envFrom": store_credentials(platform),
         "resources": PREPARE_RESOURCES,
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [SHARED_MOUNT, *dataset_mounts(wanted, filling=True)],

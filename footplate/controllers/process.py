@@ -2,7 +2,8 @@
 
 Order at the start: HTTP, informers, Lease, workers. At the end (SIGTERM): no new keys, running reconciles finish, events
 are written, the Lease is given back, so that the next replica leads at once. A replica that loses the Lease ends with an
-error: the cluster starts it afresh.
+error: the cluster starts it afresh. Should a request of a suspended replica still slip out, it does no harm: everything
+is created under a fixed name, changed at a known version, and deleted by its UID.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from footplate.controllers.loop import Controller, Shared
 from footplate.controllers.serving import serving
 from footplate.controllers.trainingjob.controller import TrainingJobController
 from footplate.controllers.workspace.controller import WorkspaceController
+from footplate.controllers.workspace.names import NamesController
 from footplate.kube.client import Client
 from footplate.kube.connection import Connection
 from footplate.kube.events import Recorder, stopped
@@ -82,6 +84,7 @@ async def run(
         applier = Applier(client, caches.by_resource())
         controllers: list[Controller] = [
             WorkspaceController(caches, applier, shared, options.bounds),
+            NamesController(caches, shared),
             TrainingJobController(caches, applier, shared, options.bounds),
         ]
         for controller in controllers:

@@ -35,6 +35,8 @@ class WorkspaceController:
         self._shared = shared
         self._bounds = bounds
         self._refusals = Refusals(shared.clock)
+        self._vanished: dict[str, str] = {}
+        """By workspace: the last pod that was seen to go."""
         self._tokens: dict[tuple[str, str], float] = {}
 
     def watch(self) -> None:
@@ -75,6 +77,8 @@ class WorkspaceController:
         c, namespace = self._caches, ws.metadata.namespace
         secret = token_secret(ws.spec.owner)
         pod = c.pods.store.get(Key(namespace, pod_name(ws)))
+        if ws.spec.desired_state == "Stopped":
+            self._vanished.pop(ws.metadata.uid, None)
         there = self._tokens.get((namespace, secret), 0.0) > self._shared.clock()
         return Observed(
             facts=c.facts(namespace, ws.spec.datasets),
@@ -82,6 +86,7 @@ class WorkspaceController:
             home=c.claims.store.get(Key(namespace, home_name(ws))),
             service=Key(namespace, pods.SERVICE) in c.services.store,
             new_token="" if there and not pods.misses(pod, secret) else secrets.token_hex(32),
+            vanished=self._vanished.get(ws.metadata.uid),
             refused=self._refusals.standing(ws.metadata),
             bounds=self._bounds,
         )
@@ -107,6 +112,7 @@ class WorkspaceController:
     def _workspace_changed(self, key: Key, old: Workspace | None, new: Workspace | None) -> None:
         if new is None and old is not None:
             self._refusals.forget(old.metadata.uid)
+            self._vanished.pop(old.metadata.uid, None)
             return
         self.queue.add(key)
 
@@ -115,7 +121,11 @@ class WorkspaceController:
         name = pod.metadata.labels.get(labels.WORKSPACE) if pod else None
         if pod is None or name is None:
             return
-        self.queue.add(Key(key.namespace, name))
+        of = Key(key.namespace, name)
+        ws = self._caches.workspaces.store.get(of)
+        if new is None and ws is not None and pod.metadata.owned_by(ws.metadata.uid):
+            self._vanished[ws.metadata.uid] = pod.metadata.uid
+        self.queue.add(of)
 
     def _claim_changed(self, key: Key, old: cluster.Claim | None, new: cluster.Claim | None) -> None:
         claim = new or old

@@ -43,8 +43,8 @@ def _keeps_pod(ws: Workspace, observed: Observed, now: datetime) -> bool | None:
         return pod is not None and pod.ended  # for its logs; it holds nothing
     if pod is not None:
         lost = pod.ended or stuck(ws, observed, now)
-        return not lost or ws.status.pod_name is not None
-    counted = ws.status.pod_name is None
+        return not lost or pod.metadata.uid != ws.status.lost_pod
+    counted = ws.status.pod_name is None and observed.vanished in (None, ws.status.lost_pod)
     due = ws.status.retry_at is None or ws.status.retry_at <= now or _is_new(ws)
     return None if counted and due and observed.refused is None else False
 
@@ -118,8 +118,7 @@ def _shared(ws: Workspace, observed: Observed) -> tuple[Child, ...]:
     service: Json = {
         "metadata": {"name": pods.SERVICE, "labels": ours},
         "spec": {
-            "clusterIP": "None",
-            "selector": {labels.COMPONENT: "workspace"},
+            "clusterIP": "None",  # without a selector: its endpoints are ours to write (`names`)
             "ports": [{"name": "http", "port": PORT}],
         },
     }

@@ -28,6 +28,8 @@ class Observed:
     service: bool = False
     new_token: str = ""
     """For the owner's Secret, where it is not known to be there."""
+    vanished: str | None = None
+    """UID of a pod that was made and is gone before any status spoke of it."""
     refused: Refusal | None = None
     """The API server did not take a child, and the next try is not yet due."""
     bounds: Bounds = field(default_factory=Bounds)

@@ -106,12 +106,11 @@ def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
             *podshape.main_environment(spec.env, values, platform),
             {"name": "JUPYTER_TOKEN", "valueFrom": token},
         ],
-        "ports": [{"name": "http", "containerPort": PORT}],
+        "envFrom": podshape.store_credentials(platform),
         "resources": podshape.container_resources(spec.resources),
         "securityContext": podshape.CONTAINER_SECURITY,
-        # Once a second until it is up, so that nobody waits for a probe; seldom afterwards. The controller bounds the start.
-        "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": 86400},
-        "readinessProbe": {**probe, "periodSeconds": 10, "failureThreshold": 3},
+        # Often, so that nobody waits for a probe at the start; patient, because a busy server is still there.
+        "readinessProbe": {**probe, "periodSeconds": 2, "failureThreshold": 15},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "home", "mountPath": HOME},

@@ -1,7 +1,7 @@
 """What a Workspace's status should say: its phase, a sentence, and what has to outlive the controllers.
 
-The loss of a pod is counted exactly once: while `status.podName` names a pod that is no more. Writing the count clears
-the name, and only then is the pod's remainder removed and another one made (`desired`).
+The loss of a pod is counted exactly once: where it has ended, by its UID in `status.lostPod`; where it is gone without a
+trace, because `status.podName` still names it. Only what is counted is removed and made again (`desired`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from footplate.controllers.workspace.observed import (
 from footplate.kube.conditions import find_condition, remove_condition, set_condition
 
 _SERVER = "JupyterLab"
-_SETTLE = timedelta(seconds=2)
+SETTLE = timedelta(seconds=2)
+"""Timestamps are whole seconds: between one and two of them."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,15 @@ class Verdict:
     started_at: datetime | None = None
     restarts: int = 0
     retry_at: datetime | None = None
+    lost_pod: str | None = None
+    """UID of the pod that this verdict counts as lost."""
 
 
 def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
     """Equal to `ws.status` when nothing has changed."""
     verdict = judge(ws, observed, now)
     pod = verdict.pod
-    if _passing(ws, verdict, now):
+    if _passing(ws, observed, verdict, now):
         return ws.status
     running = verdict.phase is WorkspacePhase.RUNNING
     return msgspec.structs.replace(
@@ -68,6 +71,7 @@ def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
         node_name=(pod.spec.node_name or None) if pod else None,
         started_at=verdict.started_at,
         restarts=verdict.restarts,
+        lost_pod=verdict.lost_pod or ws.status.lost_pod,
         retry_at=verdict.retry_at,
         message=verdict.message,
         observed_generation=ws.metadata.generation,
@@ -84,26 +88,27 @@ def judge(ws: Workspace, observed: Observed, now: datetime) -> Verdict:
     if pod is not None and not ours:
         return _refused(name_taken(kinds.POD, pod.metadata), _since(ws))
     before = _since(ws)
-    if ws.status.pod_name is not None and (pod is None or pod.leaving or pod.ended or stuck(ws, observed, now)):
-        return _lost(ws, observed, before, now)
     if pod is None:
-        return _not_started(ws, observed, before, now)
+        gone = ws.status.pod_name is not None or observed.vanished not in (None, ws.status.lost_pod)
+        return _lost(ws, observed, before, now) if gone else _not_started(ws, observed, before, now)
     if pod.leaving or pod.ended or stuck(ws, observed, now):
-        return _leaving(ws, observed, before)
+        counted = pod.metadata.uid == ws.status.lost_pod
+        return _leaving(ws, observed, before) if counted else _lost(ws, observed, before, now)
     return _started(ws, pod, observed, before)
 
 
-def _passing(ws: Workspace, verdict: Verdict, now: datetime) -> bool:
-    """It was given a node just now: most often it is ready before a person has read that."""
-    given = _given_node(verdict.pod)
-    return (
-        given is not None
-        and verdict.reason == "Starting"
-        and ws.status.phase is WorkspacePhase.STARTING
-        and ws.status.pod_name is not None
-        and ws.status.observed_generation == ws.metadata.generation
-        and now - given < _SETTLE
-    )
+def _passing(ws: Workspace, observed: Observed, verdict: Verdict, now: datetime) -> bool:
+    """It is coming up: most often it is ready before a person has read how far it got, so a start costs one status."""
+    pod = observed.pod
+    starting = verdict.phase is WorkspacePhase.STARTING and verdict.pod is not None
+    told = ws.status.phase not in (None, WorkspacePhase.STARTING)
+    if not starting or pod is None or (told and ws.status.observed_generation == ws.metadata.generation):
+        return False
+    return any(now - moment < SETTLE for moment in _steps(pod))
+
+
+def _steps(pod: Pod) -> list[datetime]:
+    return [moment for moment in (pod.metadata.creation_timestamp, _given_node(pod)) if moment is not None]
 
 
 def _given_node(pod: Pod | None) -> datetime | None:
@@ -114,12 +119,14 @@ def _given_node(pod: Pod | None) -> datetime | None:
 def next_look(ws: Workspace, observed: Observed, now: datetime) -> timedelta | None:
     """When time alone will change the verdict."""
     due: list[datetime] = []
-    if ws.status.retry_at is not None and ws.status.retry_at > now:
+    if ws.status.retry_at is not None:
         due.append(ws.status.retry_at)
     pod = observed.pod
-    given = _given_node(pod)
-    if pod and given and not (pod.ready or pod.ended or pod.leaving) and ws.status.started_at is None:
-        due += [moment for moment in (given + _SETTLE, given + observed.bounds.start) if moment > now]
+    if pod is not None and not (pod.ready or pod.ended or pod.leaving) and ws.status.started_at is None:
+        given = _given_node(pod)
+        due += [moment + SETTLE for moment in _steps(pod)]
+        due += [given + observed.bounds.start] if given is not None else []
+    due = [moment for moment in due if moment > now]
     return min(due) - now if due else None
 
 
@@ -139,8 +146,9 @@ def _as_before(ws: Workspace) -> Verdict:
 
 
 def _stopping(ws: Workspace, observed: Observed, *, there: bool) -> Verdict:
-    if there:
-        return Verdict(WorkspacePhase.STOPPING, "Stopping", "Its pod is ending.")
+    if there and observed.pod is not None:
+        uid = observed.pod.metadata.uid
+        return Verdict(WorkspacePhase.STOPPING, "Stopping", "Its pod is ending.", lost_pod=uid)
     kept = " Its home is kept." if has_home(ws) and observed.home is not None else ""
     return Verdict(WorkspacePhase.STOPPED, "Stopped", f"It is stopped.{kept}")
 
@@ -176,19 +184,18 @@ def _lost(ws: Workspace, observed: Observed, before: Verdict, now: datetime) -> 
     cause = _cause(ws, observed, now)
     long = before.started_at is not None and now - before.started_at >= observed.bounds.early
     restarts = 0 if long else before.restarts + 1
+    lost = observed.pod.metadata.uid if observed.pod is not None else observed.vanished
     if cause.hopeless:
-        return Verdict(WorkspacePhase.FAILED, AT_FAULT, _sentence(cause.evidence))
+        return Verdict(WorkspacePhase.FAILED, AT_FAULT, _sentence(cause.evidence), lost_pod=lost)
     if cause.class_ is CauseClass.APP and restarts >= observed.bounds.failed_starts:
-        text = f"It ended {restarts} times in a row soon after its start; the last time, {cause.evidence}. "
-        return Verdict(
-            WorkspacePhase.FAILED,
-            KEEPS_ENDING,
-            f"{text}Correct the cause, then stop it and start it again.",
-            restarts=restarts,
+        text = (
+            f"It ended {restarts} times in a row soon after its start; the last time, {cause.evidence}. "
+            "Correct the cause, then stop it and start it again."
         )
+        return Verdict(WorkspacePhase.FAILED, KEEPS_ENDING, text, restarts=restarts, lost_pod=lost)
     retry_at = now + observed.bounds.delay(restarts)
     text = f"It is started again: {cause.evidence}."
-    return Verdict(WorkspacePhase.STARTING, "PodLost", text, restarts=restarts, retry_at=retry_at)
+    return Verdict(WorkspacePhase.STARTING, "PodLost", text, restarts=restarts, retry_at=retry_at, lost_pod=lost)
 
 
 def _cause(ws: Workspace, observed: Observed, now: datetime) -> Ending:

@@ -113,6 +113,7 @@ async def test_another_replica_takes_over_and_a_suspended_one_does_not_act_again
         await place.workspace("before")
         await place.until_workspace("before", lambda w: w.status.phase is RUNNING)
 
+        await asyncio.sleep(2.0)  # nothing is under way
         leader.process.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
         await place.workspace("during")

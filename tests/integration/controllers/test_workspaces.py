@@ -1,3 +1,6 @@
+import asyncio
+from typing import Any
+
 import pytest
 
 from footplate.api import Workspace
@@ -226,3 +229,40 @@ async def test_a_change_that_needs_a_restart_is_said(place: Place) -> None:
         await place.until_workspace("demo", lambda w, s=state: w.status.phase == s)
     ws = await place.until_workspace("demo", runs)
     assert find_condition(ws.status.conditions, "UpToDate") is None
+
+
+async def test_the_name_of_a_running_workspace_leads_to_its_pod(place: Place) -> None:
+    def names(slice_: dict[str, Any] | None) -> dict[str, str]:
+        return {e["hostname"]: e["addresses"][0] for e in (slice_ or {}).get("endpoints") or []}
+
+    await place.workspace("one")
+    await place.workspace("two")
+    for name in ("one", "two"):
+        await place.until_workspace(name, runs)
+    address = (await place.client.get(kinds.POD, "one", place.namespace))["status"]["podIP"]
+    await place.client.wait(
+        kinds.ENDPOINT_SLICE,
+        "workspaces-ipv4-0",
+        place.namespace,
+        lambda found: names(found).get("one") == address and "two" in names(found),
+        10.0,
+    )
+    await place.patch(kinds.WORKSPACE, "two", {"desiredState": "Stopped"})
+    await place.client.wait(
+        kinds.ENDPOINT_SLICE, "workspaces-ipv4-0", place.namespace, lambda found: list(names(found)) == ["one"], 10.0
+    )
+    await place.client.delete(kinds.WORKSPACE, "one", place.namespace)
+    await place.gone(kinds.ENDPOINT_SLICE, "workspaces-ipv4-0")
+
+
+async def test_a_pod_that_goes_as_soon_as_it_is_made_is_made_again_ever_more_slowly(
+    place: Place, node: Kubelet
+) -> None:
+    await place.workspace("demo", resources={"gpu": {"count": 1, "type": node.gpu_type}})
+    seen: set[str] = set()
+    async with asyncio.timeout(6.0):
+        for _ in range(4):
+            await place.new_pod("demo", seen)
+            await place.client.delete(kinds.POD, "demo", place.namespace, grace_seconds=0)
+    ws = await place.until_workspace("demo", lambda w: w.status.restarts >= 3)
+    assert ws.status.retry_at is not None
