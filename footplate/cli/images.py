@@ -57,7 +57,7 @@ def build_(
     names: NamesArgument = None,
     builder: BuilderOption = BuilderName.AUTO,
     torch: TorchOption = TorchName.CPU,
-    force: Annotated[bool, typer.Option("--force", help="Build even what has not changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build all anew, with the packages of today.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Build the images whose inputs have changed."""

@@ -5,13 +5,13 @@ import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from footplate.images import catalogue, docker, host, index, inputs
 from footplate.images.buildah import Buildah
-from footplate.images.builder import Builder, Progress, Request
+from footplate.images.builder import STAGE, Builder, Progress, Request
 from footplate.images.catalogue import REGISTRY, Image, Torch
 from footplate.images.docker import Docker
 from footplate.images.errors import MachineLacks
@@ -59,11 +59,19 @@ def choose(name: BuilderName, directory: Path, torch: Torch, progress: Progress)
     return Buildah(directory, torch, progress)
 
 
-def wanted(image: Image, context: Path, builder: Builder) -> tuple[str, Mapping[str, str]]:
-    """The reference that the image has with its present inputs, and its build arguments."""
+def wanted(image: Image, context: Path, builder: Builder, log: Path) -> Request:
+    """The references that the image and its environment stage have with their present inputs."""
     arguments = builder.arguments(image.name)
-    tag = inputs.tag(context, context / image.dockerfile, arguments)
-    return f"{REGISTRY}/{image.name}:{tag}", arguments
+    text = (context / image.dockerfile).read_text()
+    stage = inputs.tag(context, inputs.split(text)[0], arguments)
+    return Request(
+        reference=f"{REGISTRY}/{image.name}:{inputs.tag(context, text, arguments)}",
+        stage=f"{REGISTRY}/{image.name}-{STAGE}:{stage}",
+        dockerfile=image.dockerfile,
+        context=context,
+        arguments=arguments,
+        log=log,
+    )
 
 
 def build(
@@ -73,12 +81,12 @@ def build(
         outcomes: list[Outcome] = []
         prepared = False
         for image in images:
-            reference, arguments = wanted(image, context, builder)
+            log = directory / "logs" / f"{image.name}.log"
+            request = replace(wanted(image, context, builder, log), fresh=force)
             present = index.read(directory).get(image.name)
-            if not force and present and present.reference == reference and present.present:
+            if not force and present and present.reference == request.reference and present.present:
                 outcomes.append(Outcome(image, present, None))
                 continue
-            log = directory / "logs" / f"{image.name}.log"
             log.parent.mkdir(parents=True, exist_ok=True)
             log.write_bytes(b"")
             started = time.monotonic()
@@ -87,12 +95,14 @@ def build(
                 progress.begin(f"building images with {builder.name}")
                 builder.prepare(log)
                 prepared = True
-            progress.begin(f"building {reference} (output in {log})")
-            built = _build_one(image, Request(reference, image.dockerfile, context, arguments, log), directory, builder)
+            progress.begin(f"building {request.reference}")
+            built = _build_one(image, request, directory, builder)
             index.write(directory, {**index.read(directory), image.name: built})
             _delete_old_archives(directory, image.name)
             outcomes.append(Outcome(image, built, time.monotonic() - started))
-            progress.done(f"built {reference} ({built.size / 2**20:.0f} MiB, {time.monotonic() - started:.0f} s)")
+            progress.done(
+                f"built {request.reference} ({built.size / 2**20:.0f} MiB, {time.monotonic() - started:.0f} s)"
+            )
         return outcomes
 
 
@@ -102,7 +112,7 @@ def _build_one(image: Image, request: Request, directory: Path, builder: Builder
     partial = archive.with_suffix(".partial")
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial.unlink(missing_ok=True)
-    digest = builder.export(request.reference, partial, request.log)
+    digest = builder.export(request, partial)
     partial.replace(archive)
     return Built(
         reference=request.reference,

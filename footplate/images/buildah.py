@@ -1,18 +1,25 @@
 """Builds with Debian's buildah, as root and without a daemon. Its storage stays below the cache directory."""
 
 import json
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from footplate.images import base, host, process
-from footplate.images.builder import PACKAGES_SCRIPT, Progress, Request
+from footplate.images import base, host, inputs, oci, process
+from footplate.images.builder import PACKAGES_SCRIPT, SOURCES, STAGE, Progress, Request
 from footplate.images.catalogue import REGISTRY, Torch
+from footplate.images.errors import BuildFailed
 
 #: Of the machine, mounted during a build where present: a mirror's certificate authority, pip's and uv's settings.
 HOST_FILES = (Path("/etc/ssl/certs"), Path("/etc/pip.conf"), Path("/etc/uv"))
 
 QUERY_TIMEOUT = 120.0
+ANSWERS = 3
+
+#: Layouts kept of one image's environment stage.
+KEPT_STAGES = 2
 
 #: More than this in layers, and the next build starts from none: versions of long ago pile up.
 STORAGE_GIB = 16
@@ -41,6 +48,17 @@ class Buildah:
     def _ask(self, *words: str, what: str) -> str:
         return process.output(self._buildah(*words), what=what, timeout=QUERY_TIMEOUT, confined=True)
 
+    def _ask_json(self, *words: str, what: str) -> Any:
+        """Asked again where the answer is none: seen once, on a machine with no core to spare."""
+        answer = ""
+        for _ in range(ANSWERS):
+            answer = self._ask(*words, what=what)
+            try:
+                return json.loads(answer)
+            except ValueError:
+                continue
+        raise BuildFailed(f"{what}: buildah answered {answer[:200]!r}")
+
     def prepare(self, log: Path) -> None:
         host.ensure_tools(log, self._progress)
         self._clear()
@@ -49,7 +67,7 @@ class Buildah:
         self._run(["rm", "--all"], log, "clearing containers of a killed build")
         context = base.ensure(self._directory, self._temporary, log, self._progress)
         if not self._has(self._base):
-            self._bud(Request(self._base, "Dockerfile", context, {}, log), [])
+            self._bud(self._base, context / "Dockerfile", context, log)
 
     def _clear(self) -> None:
         """Scratch files and mount counts of a killed build; its mounts went with its mount namespace."""
@@ -58,8 +76,8 @@ class Buildah:
             path.mkdir(parents=True)
 
     def _has(self, reference: str) -> bool:
-        images = self._ask("images", "--json", what="buildah images")
-        return any(reference in (image.get("names") or ()) for image in json.loads(images or "[]"))
+        images = self._ask_json("images", "--json", what="buildah images") or []
+        return any(reference in (image.get("names") or ()) for image in images)
 
     def arguments(self, image: str) -> Mapping[str, str]:
         torch = {"TORCH": "apt" if self._torch == "cpu" else "wheel"} if image == "pytorch" else {}
@@ -69,7 +87,16 @@ class Buildah:
         return image == "pytorch" and self._torch == "cuda"
 
     def build(self, request: Request) -> None:
-        self._bud(request, self._machine_settings())
+        """The stages apart: with the environment stage there, its files need not be read to see that they are the same."""
+        dockerfile = request.context / request.dockerfile
+        arguments = [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
+        if request.fresh or not self._has(request.stage):
+            options = [*self._machine_settings(), *arguments, f"--target={STAGE}"]
+            options += ["--no-cache"] if request.fresh else []
+            self._bud(request.stage, dockerfile, request.context, request.log, options)
+        last = self._temporary / "Dockerfile"
+        last.write_text(inputs.split(dockerfile.read_text())[1].replace(f"FROM {STAGE}", f"FROM {request.stage}", 1))
+        self._bud(request.reference, last, request.context, request.log, self._machine_settings())
 
     def _machine_settings(self) -> list[str]:
         """Mounts of a build's RUN steps. They leave empty files in the image, and nothing of what is in them."""
@@ -84,24 +111,59 @@ class Buildah:
                 mounts.append(f"--volume={file}:{target}:ro")
         return mounts
 
-    def _bud(self, request: Request, mounts: list[str]) -> None:
-        words = ["bud", "--isolation", "chroot", "--network", "host", "--layers", "--format", "oci"]
-        words += ["--tag", request.reference, *mounts]
-        words += [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
-        words += ["--file", str(request.context / request.dockerfile), str(request.context)]
-        self._run(words, request.log, f"building {request.reference}")
+    def _bud(self, reference: str, dockerfile: Path, context: Path, log: Path, options: Sequence[str] = ()) -> None:
+        words = ["bud", "--isolation", "chroot", "--network", "host", "--format", "oci", "--layers", "--pull-never"]
+        words += ["--tag", reference, *options, "--file", str(dockerfile), str(context)]
+        self._run(words, log, f"building {reference}")
 
     def packages(self, reference: str, names: tuple[str, ...]) -> Mapping[str, str]:
         container = self._ask("from", "--pull-never", reference, what=f"opening {reference}").strip()
         try:
             run = ["run", "--isolation", "chroot", container, "--", "python3", "-c", PACKAGES_SCRIPT, *names]
-            return json.loads(self._ask(*run, what=f"reading the packages of {reference}"))
+            return self._ask_json(*run, what=f"reading the packages of {reference}")
         finally:
             self._ask("rm", container, what=f"closing {reference}")
 
-    def export(self, reference: str, archive: Path, log: Path) -> str:
+    def export(self, request: Request, archive: Path) -> str:
+        """The layout of the environment stage stays, so that a change of the sources writes one small layer."""
+        layout = self._stage_layout(request)
+        command = ["inspect", "--type", "image", request.reference]
+        config = self._ask_json(*command, what=f"inspecting {request.reference}")["OCIv1"]["config"]
+        return oci.compose(layout, self._sources(request), config, request.reference, archive)
+
+    def _stage_layout(self, request: Request) -> Path:
         """zstd: a third of gzip's time at the same size, and containerd reads it."""
-        return self._copy(reference, f"oci-archive:{archive}:{reference}", ["--compression-format", "zstd"], log)
+        name, tag = request.stage.rsplit("/", 1)[1].split(":")
+        layouts = self._directory / "stages"
+        layout = layouts / f"{name}-{tag}"
+        if layout.exists() and not request.fresh:
+            layout.touch()
+            return layout
+        partial = layouts / f"{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        layouts.mkdir(exist_ok=True)
+        words = ["push", "--compression-format", "zstd", request.stage, f"oci:{partial}:{request.stage}"]
+        self._run(words, request.log, f"writing the layers of {request.stage}")
+        shutil.rmtree(layout, ignore_errors=True)
+        partial.rename(layout)
+        older = sorted(layouts.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in older[KEPT_STAGES:]:
+            shutil.rmtree(path)
+        return layout
+
+    def _sources(self, request: Request) -> bytes:
+        """A tar of the directory that the last stage adds; the same bytes for the same files."""
+        container = self._ask("from", "--pull-never", request.reference, what=f"opening {request.reference}").strip()
+        file = self._temporary / "sources.tar"
+        tar = "tar --create --format=pax --sort=name --numeric-owner --owner=0 --group=0 --mtime=@0"
+        tar += " --pax-option=exthdr.name=%d/%f,delete=atime,delete=ctime"
+        try:
+            mounted = f'"$({shlex.join(self._buildah("mount", container))})"'
+            script = f"exec {tar} --file={shlex.quote(str(file))} --directory={mounted} {SOURCES}"
+            process.run(["sh", "-c", script], request.log, what=f"reading {request.reference}", confined=True)
+            return file.read_bytes()
+        finally:
+            self._ask("rm", container, what=f"closing {request.reference}")
 
     def push(self, reference: str, archive: Path, destination: str, log: Path) -> str:
         """From the archive where the builder's storage has been cleared."""
@@ -109,12 +171,10 @@ class Buildah:
         self._clear()
         if not self._has(reference):
             self._run(["pull", f"oci-archive:{archive}"], log, f"reading {archive}")
-        return self._copy(reference, f"docker://{destination}", [], log)
-
-    def _copy(self, reference: str, destination: str, options: list[str], log: Path) -> str:
         digest = self._temporary / "digest"
-        words = ["push", *options, "--digestfile", str(digest), reference, destination]
-        self._run(words, log, f"writing {reference} to {destination}")
+        self._run(
+            ["push", "--digestfile", str(digest), reference, f"docker://{destination}"], log, f"pushing {reference}"
+        )
         return digest.read_text().strip()
 
 

@@ -14,13 +14,23 @@ class Progress(Protocol):
     def done(self, text: str) -> None: ...
 
 
+#: The stage of every Dockerfile that has all but Footplate's own sources, and the one directory that the last stage adds.
+STAGE = "environment"
+SOURCES = "opt/footplate/src"
+
+
 @dataclass(frozen=True)
 class Request:
+    """``stage`` names the image of ``STAGE``, by the content of what that is made of."""
+
     reference: str
+    stage: str
     dockerfile: str
     context: Path
     arguments: Mapping[str, str]
     log: Path
+    #: Without anything kept of earlier builds: packages as they are today.
+    fresh: bool = False
 
 
 class Builder(Protocol):
@@ -43,7 +53,7 @@ class Builder(Protocol):
         """Versions of the named Python distributions in a built image, and of Python itself."""
         ...
 
-    def export(self, reference: str, archive: Path, log: Path) -> str:
+    def export(self, request: Request, archive: Path) -> str:
         """Writes the archive and returns the manifest's digest."""
         ...
 

@@ -51,7 +51,14 @@ class Docker:
 
     def build(self, request: Request) -> None:
         arguments = [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
-        command = ["docker", "build", "--tag", request.reference, *arguments]
+        command = [
+            "docker",
+            "build",
+            "--tag",
+            request.reference,
+            *(["--no-cache"] if request.fresh else []),
+            *arguments,
+        ]
         command += ["--file", str(request.context / request.dockerfile), str(request.context)]
         process.run(command, request.log, what=f"building {request.reference}", progress=self._progress)
 
@@ -59,8 +66,9 @@ class Docker:
         command = ["docker", "run", "--rm", "--network", "none", reference, "python3", "-c", PACKAGES_SCRIPT, *names]
         return json.loads(process.output(command, what=f"reading the packages of {reference}", timeout=QUERY_TIMEOUT))
 
-    def export(self, reference: str, archive: Path, log: Path) -> str:
+    def export(self, request: Request, archive: Path) -> str:
         """Docker knows a manifest's digest only after a push: the image's own ID stands in for it."""
+        reference, log = request.reference, request.log
         process.run(
             ["docker", "save", "--output", str(archive), reference],
             log,

@@ -1,6 +1,6 @@
 """What an image is made of, and the tag that follows from it.
 
-An image's inputs are its Dockerfile, each file that a COPY or ADD of it takes from the context, its base and its
+An image's inputs are its Dockerfile's instructions, each file that a COPY or ADD of it takes from the context, its base and its
 build arguments. Nothing else can change the result on purpose, so nothing else changes the tag.
 """
 
@@ -61,14 +61,20 @@ def _files(context: Path, pattern: str) -> Iterator[Path]:
             yield match
 
 
-def input_files(context: Path, dockerfile: Path) -> tuple[Path, ...]:
-    files = {dockerfile}
-    for pattern in copied(dockerfile.read_text()):
-        files.update(_files(context, pattern))
-    return tuple(sorted(path for path in files if not _IGNORED.search(path.relative_to(context).as_posix())))
+def split(dockerfile: str) -> tuple[str, str]:
+    """The instructions of all stages but the last, and those of the last one, each on one line."""
+    lines = list(instructions(dockerfile))
+    last = max(number for number, line in enumerate(lines) if line.upper().startswith("FROM "))
+    return "\n".join(lines[:last]), "\n".join(lines[last:])
 
 
-def tag(context: Path, dockerfile: Path, arguments: Mapping[str, str]) -> str:
+def files(context: Path, dockerfile: str) -> tuple[Path, ...]:
+    """What the instructions take from ``context``."""
+    found = {path for pattern in copied(dockerfile) for path in _files(context, pattern)}
+    return tuple(sorted(path for path in found if not _IGNORED.search(path.relative_to(context).as_posix())))
+
+
+def tag(context: Path, dockerfile: str, arguments: Mapping[str, str]) -> str:
     """Twelve hex digits over every input; ``arguments`` are the build arguments, the base's reference among them."""
     digest = hashlib.sha256()
 
@@ -77,9 +83,10 @@ def tag(context: Path, dockerfile: Path, arguments: Mapping[str, str]) -> str:
             digest.update(len(part).to_bytes(8))
             digest.update(part)
 
+    add("dockerfile", "\n".join(instructions(dockerfile)).encode())
     for name in sorted(arguments):
         add(f"argument:{name}", arguments[name].encode())
-    for path in input_files(context, dockerfile):
+    for path in files(context, dockerfile):
         executable = "x" if path.stat().st_mode & 0o111 else "-"
         add(f"file:{executable}:{path.relative_to(context).as_posix()}", path.read_bytes())
     return digest.hexdigest()[:TAG_LENGTH]

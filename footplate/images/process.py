@@ -54,7 +54,7 @@ def run(
         except FileNotFoundError as error:
             raise MachineLacks(f"{what}: the command {error.filename} is not installed") from error
         try:
-            code = _follow(child, log, start, progress)
+            code = _follow(child, log, start, what, progress)
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
@@ -69,10 +69,10 @@ def run(
     raise BuildFailed(f"{what} failed (exit code {code}); the end of {log}:\n{end}")
 
 
-def _follow(child: subprocess.Popen[bytes], log: Path, start: int, progress: Progress | None) -> int:
-    """Waits, and shows the step it is at."""
+def _follow(child: subprocess.Popen[bytes], log: Path, start: int, what: str, progress: Progress | None) -> int:
+    """Waits, and shows the step it is at, or ``what`` where it names none."""
     began = time.monotonic()
-    step = ""
+    step = what
     with log.open("rb") as output:
         output.seek(start)
         while True:
@@ -85,7 +85,7 @@ def _follow(child: subprocess.Popen[bytes], log: Path, start: int, progress: Pro
             for line in output.readlines():
                 if match := _STEP.match(line.decode(errors="replace").strip()):
                     step = next(text for text in match.groups() if text)
-            progress.detail(f"{step[:80]} ({time.monotonic() - began:.0f} s)".lstrip())
+            progress.detail(f"{step[:80]} ({time.monotonic() - began:.0f} s)")
 
 
 def tail(log: Path, start: int = 0) -> str:

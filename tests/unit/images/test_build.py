@@ -57,8 +57,8 @@ class FileBuilder:
     def packages(self, reference: str, names: tuple[str, ...]) -> Mapping[str, str]:
         return dict.fromkeys(names, "1.0")
 
-    def export(self, reference: str, archive: Path, log: Path) -> str:
-        archive.write_text(reference)
+    def export(self, request: Request, archive: Path) -> str:
+        archive.write_text(request.reference)
         return "sha256:" + "0" * 64
 
     def push(self, reference: str, archive: Path, destination: str, log: Path) -> str:

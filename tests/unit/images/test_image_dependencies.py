@@ -44,7 +44,7 @@ def test_the_image_installs_what_its_sources_import(name: str) -> None:
     project = tomllib.loads((root / "images" / name / "pyproject.toml").read_text())["project"]
     installed = {dependency.split(">")[0].split("<")[0].strip() for dependency in project["dependencies"]}
     missing: dict[str, str] = {}
-    for source in inputs.input_files(root, root / catalogue.find(name).dockerfile):
+    for source in inputs.files(root, (root / catalogue.find(name).dockerfile).read_text()):
         relative = source.relative_to(root).as_posix()
         if source.suffix != ".py" or relative.startswith(NOT_RUN[name]):
             continue
@@ -62,12 +62,12 @@ def test_the_image_has_the_modules_of_footplate_that_its_sources_import(name: st
     root = catalogue.repository()
     sources = {
         source.relative_to(root).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
-        for source in inputs.input_files(root, root / catalogue.find(name).dockerfile)
+        for source in inputs.files(root, (root / catalogue.find(name).dockerfile).read_text())
         if source.suffix == ".py"
     }
     missing = {
         module
-        for source in inputs.input_files(root, root / catalogue.find(name).dockerfile)
+        for source in inputs.files(root, (root / catalogue.find(name).dockerfile).read_text())
         if source.suffix == ".py" and not source.relative_to(root).as_posix().startswith(NOT_RUN[name])
         for module in imported(source)
         if module.split(".")[0] == "footplate" and module not in sources

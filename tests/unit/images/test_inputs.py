@@ -7,6 +7,7 @@ import pytest
 
 from footplate.errors import MachineLacks
 from footplate.images import catalogue, inputs
+from footplate.images.builder import SOURCES, STAGE
 
 DOCKERFILE = """\
 ARG BASE=python:3.11
@@ -34,19 +35,19 @@ def context(tmp_path: Path) -> Path:
 
 
 def tag(context: Path, **arguments: str) -> str:
-    return inputs.tag(context, context / "Dockerfile", arguments)
+    return inputs.tag(context, (context / "Dockerfile").read_text(), arguments)
 
 
 def test_the_inputs_are_what_the_dockerfile_copies(context: Path) -> None:
-    found = [path.relative_to(context).as_posix() for path in inputs.input_files(context, context / "Dockerfile")]
-    assert found == ["Dockerfile", "data/deep/x", "locks/uv.lock", "source/a.py", "source/b.py"]
+    found = [path.relative_to(context).as_posix() for path in inputs.files(context, DOCKERFILE)]
+    assert found == ["data/deep/x", "locks/uv.lock", "source/a.py", "source/b.py"]
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "locks/uv.lock", "source/a.py", "data/deep/x"])
 def test_a_changed_input_changes_the_tag(context: Path, name: str) -> None:
     before = tag(context)
     with (context / name).open("a") as file:
-        file.write("\n# more")
+        file.write("\nRUN more\n")
     assert tag(context) != before
 
 
@@ -62,6 +63,7 @@ def test_names_modes_and_arguments_change_the_tag(context: Path) -> None:
 def test_nothing_else_changes_the_tag(context: Path) -> None:
     before = tag(context, A="1", B="2")
     (context / "other/y").write_text("changed")
+    (context / "Dockerfile").write_text(f"# A comment.\n{DOCKERFILE}")
     (context / "data/__pycache__").mkdir()
     (context / "data/__pycache__/x.cpython-311.pyc").write_bytes(b"compiled")
     os.utime(context / "source/a.py", (1, 1))
@@ -87,11 +89,23 @@ def test_the_build_context_lets_through_what_the_dockerfiles_copy(name: str) -> 
 
 
 @pytest.mark.parametrize("name", catalogue.NAMES)
-def test_sources_come_after_dependencies(name: str) -> None:
-    """Else a change of a source rebuilds them all."""
+def test_the_last_stage_adds_the_sources_and_nothing_else(name: str) -> None:
+    """What the exported archive takes of it is that one directory."""
     root = catalogue.repository()
-    lines = list(inputs.instructions((root / catalogue.find(name).dockerfile).read_text()))
-    first_source = next(number for number, line in enumerate(lines) if line.startswith("COPY footplate/"))
-    assert [line for line in lines[first_source:] if line.startswith("RUN")] == [
-        "RUN python3 -m compileall -q /opt/footplate/src"
-    ]
+    text = (root / catalogue.find(name).dockerfile).read_text()
+    before, last = inputs.split(text)
+    stage = [line.split() for line in last.splitlines()]
+    assert stage[0] == ["FROM", STAGE]
+    assert f"FROM ${{BASE}} AS {STAGE}" in before.splitlines()
+    for words in stage[1:]:
+        assert words[0] in ("COPY", "RUN", "USER")
+        assert words[0] == "USER" or words[-1].startswith(f"/{SOURCES}")
+    assert not [pattern for pattern in inputs.copied(before) if pattern.startswith("footplate")]
+
+
+def test_a_change_of_sources_leaves_the_tag_of_the_stage_before(context: Path) -> None:
+    two = "FROM a AS environment\nCOPY locks/uv.lock /x\nFROM environment\nCOPY source /y\n"
+    whole, before = inputs.tag(context, two, {}), inputs.tag(context, inputs.split(two)[0], {})
+    (context / "source/a.py").write_text("changed")
+    assert inputs.tag(context, inputs.split(two)[0], {}) == before
+    assert inputs.tag(context, two, {}) != whole
