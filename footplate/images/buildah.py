@@ -76,7 +76,7 @@ class Buildah:
             path.mkdir(parents=True)
 
     def _has(self, reference: str) -> bool:
-        images = self._ask_json("images", "--json", what="buildah images") or []
+        images: list[dict[str, Any]] = self._ask_json("images", "--json", what="buildah images") or []
         return any(reference in (image.get("names") or ()) for image in images)
 
     def arguments(self, image: str) -> Mapping[str, str]:
