@@ -6,9 +6,8 @@ which tokens exist only so as not to create them again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
@@ -139,7 +138,3 @@ def new_queue(name: str, metrics: Metrics, clock: Callable[[], float]) -> WorkQu
     queue: WorkQueue[Key] = WorkQueue(clock=clock, observer=observer)
     observer.watch(queue.ages)
     return queue
-
-
-async def finished(tasks: list[Awaitable[None]], timeout: float) -> None:
-    await asyncio.wait([asyncio.ensure_future(task) for task in tasks], timeout=timeout)

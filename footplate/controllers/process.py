@@ -15,6 +15,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
@@ -111,17 +112,20 @@ async def _until_stopped(
         recording = asyncio.create_task(shared.recorder.run())
         working = [asyncio.create_task(loop.run(c, shared, options.workers)) for c in controllers]
         ending = asyncio.create_task(stop.wait())
-        await asyncio.wait((ending, *working), return_when=asyncio.FIRST_COMPLETED)
-        for controller in controllers:
-            controller.queue.shut_down()
-        _, late = await asyncio.wait(working, timeout=options.stop)
-        for task in late:
-            task.cancel()
-        await stopped(shared.recorder, recording, 2.0)
-        await asyncio.gather(*working, return_exceptions=True)
-        ending.cancel()
-        if not stop.is_set():
-            raise RuntimeError("a controller ended by itself")
+        try:
+            await asyncio.wait((ending, *working), return_when=asyncio.FIRST_COMPLETED)
+            for controller in controllers:
+                controller.queue.shut_down()
+            await asyncio.wait(working, timeout=options.stop)
+            await stopped(shared.recorder, recording, 2.0)
+        finally:
+            tasks: list[asyncio.Task[Any]] = [recording, *working, ending]
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
     async def act() -> None:
         await caches.synced()

@@ -55,7 +55,7 @@ class Lease(msgspec.Struct):
     spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
 
 
-class LeadershipLost(Exception):  # noqa: N818 (what happened)
+class LeadershipLost(KubeError):  # noqa: N818 (what happened)
     """The Lease could not be renewed in time, or another holds it: this process must not act any more."""
 
 

@@ -66,7 +66,7 @@ class Place:
         await bare_platform.install_settings(self.client, self.system, self.settings)
 
     def options(self, **changes: Any) -> Options:
-        quick = Options(self.system, port=0, timing=Timing(duration=4, deadline=3.0, retry=0.5), bounds=QUICK)
+        quick = Options(self.system, port=0, timing=Timing(duration=8, deadline=6.0, retry=1.0), bounds=QUICK)
         return replace(quick, **changes)
 
     @asynccontextmanager
