@@ -12,6 +12,7 @@ from footplate.engine.events import Op
 from footplate.engine.goal import Goal
 from footplate.engine.providers.contract import Diff
 from footplate.engine.state.model import Resource
+from footplate.engine.values import Value, has_unknown, plain
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,19 @@ def _cause(goal: Goal, old: Resource, changes: Sequence[Change], around: Circums
         return f"it is replaced with {around.replaced_with}"
     if old.taint:
         return "it is marked for replacement"
-    if goal.replacement_trigger is not None and goal.replacement_trigger != old.replacement_trigger:
+    if _triggered(old.replacement_trigger, goal.replacement_trigger):
         return "its replacement trigger changed"
     forcing = [paths.text(change.path) or "its inputs" for change in changes if change.forces_replacement]
     if forcing:
         return f"{', '.join(dict.fromkeys(forcing))} cannot be changed in place"
     return None
+
+
+def _triggered(old: Value, new: Value) -> bool:
+    """None on either side: there was no trigger, or there is none any more."""
+    if old is None or new is None:
+        return False
+    return has_unknown(old) or has_unknown(new) or plain(old) != plain(new)
 
 
 def decide_plain(old: Resource | None, changes: Sequence[Change]) -> Decision:

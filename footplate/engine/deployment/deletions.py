@@ -10,6 +10,7 @@ from footplate.engine.deployment.registry import Registry
 from footplate.engine.deployment.run import Run, Stopped
 from footplate.engine.errors import ResourceProtected, Unsupported
 from footplate.engine.events import Op, Severity, Step
+from footplate.engine.providers.contract import Provider
 from footplate.engine.state.model import Operation, Resource
 from footplate.errors import FootplateError
 
@@ -44,12 +45,13 @@ class Deletions:
         run.admit(after_failure=True)
         step = describe(resource, going)
         if not calls_provider(resource, going):
-            run.snapshot.forget(resource)
-            run.same(step)
-            await run.commit()
+            await self._forget(resource, step)
             return
         try:
             provider = self._registry.instance(resource.provider)
+            if self._lives_on(resource, provider):
+                await self._forget(resource, step)
+                return
             if provider.plans_only and not run.preview:
                 raise Unsupported(provider.plans_only)
         except FootplateError as error:
@@ -62,6 +64,18 @@ class Deletions:
                     await provider.delete(resource, say)
                     run.snapshot.forget(resource)
         await run.commit()
+
+    async def _forget(self, resource: Resource, step: Step) -> None:
+        self._run.snapshot.forget(resource)
+        self._run.same(step)
+        await self._run.commit()
+
+    def _lives_on(self, resource: Resource, provider: Provider) -> bool:
+        """Whether a resource that stays is the very same thing: one that took over its object, by whatever name."""
+        identity = provider.identity(resource)
+        if not identity:
+            return False
+        return any(provider.identity(other) == identity for other in self._run.snapshot.current)
 
 
 def calls_provider(resource: Resource, going: set[str]) -> bool:

@@ -126,7 +126,7 @@ class Executor:
         emptied = next((r for r in run.snapshot.remaining if r.urn == old.urn and r.pending_replacement), None)
         new = msgspec.structs.replace(request.new, id="", outputs={}, created="")
         async with run.journaled(new, Operation.CREATING):
-            outcome = await provider.create(_fresh(request, new), say)
+            outcome = await provider.create(_fresh(request, new, occupied=run.preview), say)
             created = self._result(new, outcome, Op.CREATE)
             run.snapshot.put(created, emptied)
         await run.commit()
@@ -148,8 +148,8 @@ def _ready(resource: Resource) -> Resource:
     return resource
 
 
-def _fresh(request: Request, new: Resource) -> Request:
-    return replace(request, new=new, old=None)
+def _fresh(request: Request, new: Resource, *, occupied: bool = False) -> Request:
+    return replace(request, new=new, old=None, occupied=occupied)
 
 
 def _with_outputs(resource: Resource, outputs: Properties) -> Resource:

@@ -230,7 +230,7 @@ class Registrar:
         imported = msgspec.structs.replace(
             request.new, id=there.id, outputs=there.outputs, import_id=goal.import_id, created=now(), modified=now()
         )
-        diff = await provider.diff(self._request(goal, request.new, imported))
+        diff = await provider.diff(replace(self._request(goal, request.new, imported), unsure=True))
         step = _step(imported.urn, goal, Decision(Op.IMPORT, diff.changes))
         if diff.changes:
             fields = ", ".join(paths.text(change.path) for change in diff.changes)

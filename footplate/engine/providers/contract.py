@@ -34,6 +34,7 @@ class Diff:
 
     changes: Sequence[Change] = ()
     delete_before_replace: bool = False
+    """In case it is replaced, for whatever reason: two of them cannot be side by side."""
     gone: bool = False
     outputs: Properties | None = None
     """The present outputs, where they were read on the way."""
@@ -55,6 +56,10 @@ class Request:
     ignore_changes: Sequence[Path] = ()
     changes: Sequence[Change] = ()
     preview: bool = False
+    unsure: bool = False
+    """`old` does not say how it came to be as it is: the inputs are compared with the thing itself."""
+    occupied: bool = False
+    """The old one still has its place in this preview, and will have left it when the new one is created."""
     claimed: Callable[[str], str | None] = field(default=lambda id: None)
     """The URN of this stack's resource of the same type and provider that has an id, if another one has it."""
 
@@ -96,6 +101,10 @@ class Provider(Protocol):
 
     async def find_created(self, resource: Resource) -> Outcome | None:
         """What an interrupted creation of `resource` left; None where it left nothing that is ours."""
+        ...
+
+    def identity(self, resource: Resource) -> str:
+        """Of the thing itself, whatever it is called: equal for two resources that are one thing. Empty: not known."""
         ...
 
     def holds(self, container: Resource, other: Resource) -> bool:

@@ -44,6 +44,9 @@ class PlannedProvider:
     async def find_created(self, resource: Resource) -> Outcome | None:
         raise self._refusal()
 
+    def identity(self, resource: Resource) -> str:
+        return ""
+
     def holds(self, container: Resource, other: Resource) -> bool:
         return False
 

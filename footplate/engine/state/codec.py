@@ -22,7 +22,7 @@ from footplate.engine.state.model import (
     Resource,
     SecretsProvider,
 )
-from footplate.engine.values import from_state, has_secret, to_state
+from footplate.engine.values import from_state, to_state
 
 
 class Codec:
@@ -79,6 +79,7 @@ class Codec:
                 resource,
                 inputs=to_state(resource.inputs, self._encrypt),
                 outputs=to_state(resource.outputs, self._encrypt),
+                replacement_trigger=to_state(resource.replacement_trigger, self._encrypt),
             )
             known = self._encoded[id(resource)] = (resource, msgspec.json.encode(closed))
         return known[1]
@@ -110,9 +111,8 @@ class _Version(msgspec.Struct):
 
 def _opened(resource: Resource, decrypt: Any) -> Resource:
     return msgspec.structs.replace(
-        resource, inputs=from_state(resource.inputs, decrypt), outputs=from_state(resource.outputs, decrypt)
+        resource,
+        inputs=from_state(resource.inputs, decrypt),
+        outputs=from_state(resource.outputs, decrypt),
+        replacement_trigger=from_state(resource.replacement_trigger, decrypt),
     )
-
-
-def reveals(resource: Resource) -> bool:
-    return has_secret(resource.inputs) or has_secret(resource.outputs)

@@ -59,6 +59,11 @@ class Snapshot:
         return list(self._base)
 
     @property
+    def current(self) -> list[Resource]:
+        """What was registered in this run so far."""
+        return list(self._new.values())
+
+    @property
     def pending(self) -> list[PendingOperation]:
         return list(self._pending.values())
 

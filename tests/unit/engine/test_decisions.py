@@ -59,7 +59,10 @@ def test_options_can_make_any_change_a_replacement() -> None:
     assert decided(with_options(replace_on_changes=("spec.replicas",)), diff=Diff([REPLICAS]))[0] is Op.REPLACE
     assert decided(with_options(replace_on_changes=("*",)), diff=Diff([REPLICAS]))[0] is Op.REPLACE
     assert decided(with_options(replace_on_changes=("metadata",)), diff=Diff([REPLICAS]))[0] is Op.UPDATE
-    assert decided(with_options(replacement_trigger="v2"))[2] == "its replacement trigger changed"
+    triggered = msgspec.structs.replace(OLD, replacement_trigger="v1")
+    assert decided(with_options(replacement_trigger="v2"), old=triggered)[2] == "its replacement trigger changed"
+    assert decided(with_options(replacement_trigger="v1"), old=triggered)[0] is Op.SAME
+    assert decided(with_options(replacement_trigger="v1"))[0] is Op.SAME, "the first trigger is no change of it"
     assert decided(replaced_with="Namespace red")[2] == "it is replaced with Namespace red"
     assert decided(old=msgspec.structs.replace(OLD, taint=True))[0] is Op.REPLACE
 

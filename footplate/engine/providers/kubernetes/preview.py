@@ -21,7 +21,7 @@ _DECIDED_LATER: Final = ("uid", "creationTimestamp", "resourceVersion", "generat
 async def creation(applier: Applier | None, request: Request, kind: Kind) -> Outcome:
     """Raises ResourceFailed where the server refuses the object, or has one that is not ours."""
     new = request.new
-    if applier is None or has_unknown(new.inputs):
+    if applier is None or request.occupied or has_unknown(new.inputs):
         return Outcome("", unsettled(new.inputs, new.inputs))
     name = naming.metadata_of(new.inputs).get("name")
     async with answered(f"create {kind.kind} {name}"):

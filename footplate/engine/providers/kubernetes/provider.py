@@ -70,12 +70,12 @@ class KubernetesProvider:
         async with answered(f"read {kind.kind} {old.id}"):
             live = await self._get(kind, old.id)
         if live is None:
-            return Diff(declared, gone=True)
+            return replace(self._diff(declared, old, new), gone=True)
         if has_unknown(new.inputs):
             return self._diff(declared, old, new)
         unchanged = plain(old.inputs) == plain(new.inputs)
-        if unchanged and objects.same(live, live_of(old.outputs)):
-            return Diff(outputs=None)
+        if unchanged and not request.unsure and objects.same(live, live_of(old.outputs)):
+            return self._diff([], old, new)
         return await self._diff_by_server(request, kind, live, declared)
 
     async def _diff_by_server(self, request: Request, kind: Kind, live: Object, declared: list[Change]) -> Diff:
@@ -212,6 +212,10 @@ class KubernetesProvider:
             stopping=self._stopping,
             say=say,
         )
+
+    def identity(self, resource: Resource) -> str:
+        metadata = plain(resource.outputs.get("metadata"))
+        return str(cast(Properties, metadata).get("uid") or "") if isinstance(metadata, dict) else ""
 
     def holds(self, container: Resource, other: Resource) -> bool:
         """What is in a namespace, and what is of a kind that a CRD defines."""
