@@ -4,9 +4,10 @@ Which images a cluster has is asked of its nodes each time: nothing to go stale 
 """
 
 import json
+import os
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,8 @@ class Target(Protocol):
 @dataclass(frozen=True)
 class Embedded:
     name: str
+    #: Leads to the cluster's data (FOOTPLATE_DATA).
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @property
     def title(self) -> str:
@@ -45,12 +48,12 @@ class Embedded:
     def present(self) -> Collection[str]:
         from devcluster import cluster
 
-        return cluster.images(self.name)
+        return cluster.images(self.name, environment=self.environment)
 
     def load(self, archive: Path, log: Path, progress: Progress) -> None:
         from devcluster import cluster
 
-        cluster.import_image(self.name, archive)
+        cluster.import_image(self.name, archive, environment=self.environment)
 
 
 @dataclass(frozen=True)
