@@ -48,6 +48,8 @@ class Step:
     """A replacement that deletes the old one before it creates the new one."""
     inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Of what is created anew; they hold `values`."""
+    declared: str = ""
+    """`components/teams.py:12`, where that is known."""
     leftover: bool = False
     """The deletion of what was replaced: part of the replacement, which was counted."""
 

@@ -20,7 +20,7 @@ from footplate.engine.changes import compare
 from footplate.engine.deployment.decide import Circumstances, Decision, decide, decide_plain, decide_provider
 from footplate.engine.deployment.execute import Executor
 from footplate.engine.deployment.registry import KUBERNETES, Registry, default_name, forcing_keys, provider_inputs
-from footplate.engine.deployment.run import Run, Stopped, now
+from footplate.engine.deployment.run import Run, Stopped, explanation, now
 from footplate.engine.errors import ResourceFailed, Unsupported, cli_remedy
 from footplate.engine.events import Op, Severity, Step, StepDone
 from footplate.engine.goal import Goal, Registered
@@ -84,19 +84,22 @@ class Registrar:
             if not goal.custom:
                 return await self._plain(goal, urn, old)
             return await self._custom(goal, urn, old)
+        except Stopped:
+            return self._as_if(goal, urn)
         except FootplateError as error:
             return self._failed(goal, urn, error)
 
-    def _failed(self, goal: Goal, urn: str, error: FootplateError) -> Registered:
+    def _as_if(self, goal: Goal, urn: str) -> Registered:
         """A preview goes on, as if the resource came about, to show what else there is to show."""
+        if not self._run.preview or self._run.fatal is not None or self._run.stopping.is_set():
+            raise Stopped
+        return Registered(urn, outputs=goal.inputs)
+
+    def _failed(self, goal: Goal, urn: str, error: FootplateError) -> Registered:
         self._run.fail(urn, error)
         step = _step(urn, goal, Decision(Op.CREATE if urn not in self._olds else Op.UPDATE))
-        where = f" (declared at {_place(goal)})" if goal.source_position else ""
-        message = f"{error.message}{where}" + (f"\n{error.remedy}" if error.remedy else "")
-        self._run.observe(StepDone(step, 0.0, message))
-        if not self._run.preview or self._run.fatal is not None:
-            raise Stopped from error
-        return Registered(urn, outputs=goal.inputs)
+        self._run.observe(StepDone(step, 0.0, explanation(error, step.declared)))
+        return self._as_if(goal, urn)
 
     def _inherited(self, goal: Goal) -> Goal:
         parent = self._goals.get(goal.parent) if goal.parent else None
@@ -361,10 +364,13 @@ def _step(urn: str, goal: Goal, decision: Decision) -> Step:
         decision.reason,
         goal.custom,
         decision.delete_first,
+        declared=_place(goal),
     )
 
 
 def _place(goal: Goal) -> str:
     """`components/teams.py:12` of `project:///components/teams.py#12,4`."""
+    if not goal.source_position:
+        return ""
     file, _, line = goal.source_position.removeprefix("project:///").partition("#")
     return f"{file}:{line.partition(',')[0]}"

@@ -112,7 +112,7 @@ class Run:
                 yield say
             except FootplateError as error:
                 self.fail(step.urn, error)
-                self.observe(StepDone(step, time.monotonic() - began, explanation(error)))
+                self.observe(StepDone(step, time.monotonic() - began, explanation(error, step.declared)))
                 raise Stopped from error
             self.count(step)
             self.observe(StepDone(step, time.monotonic() - began))
@@ -145,8 +145,9 @@ def _uncertain(error: FootplateError) -> bool:
     return isinstance(error, ClusterAccess) or (isinstance(error, ResourceFailed) and error.uncertain)
 
 
-def explanation(error: FootplateError) -> str:
-    return f"{error.message}\n{error.remedy}" if error.remedy else error.message
+def explanation(error: FootplateError, declared: str = "") -> str:
+    where = f" (declared at {declared})" if declared else ""
+    return f"{error.message}{where}" + (f"\n{error.remedy}" if error.remedy else "")
 
 
 def now() -> str:
