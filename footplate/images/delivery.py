@@ -14,9 +14,9 @@ from typing import Protocol
 import msgspec
 
 from footplate.errors import FootplateError
-from footplate.images import index, process
+from footplate.images import build, index, process
 from footplate.images.builder import Builder, Progress
-from footplate.images.errors import DeliveryFailed, WrongTarget
+from footplate.images.errors import BuildFailed, DeliveryFailed, WrongTarget
 from footplate.images.index import Built
 
 QUERY_TIMEOUT = 60.0
@@ -126,26 +126,28 @@ def push(names: Sequence[str], registry: str, builder: Builder, directory: Path,
         raise WrongTarget(
             f"--registry {registry!r} is not a registry.", "write HOST or HOST/PATH, such as ghcr.io/acme/footplate"
         )
-    found: dict[str, str] = {}
-    for name in names:
-        built = index.read(directory)[name]
-        tag = built.reference.rsplit(":", 1)[1]
-        destination = f"{registry}/{name}:{tag}"
-        progress.begin(f"pushing {destination}")
-        log = directory / "logs" / "push.log"
-        try:
-            digest = builder.push(built.reference, Path(built.archive), destination, log)
-        except FootplateError as error:
-            raise DeliveryFailed(
-                f"{destination} could not be pushed: {error.message}",
-                f"log in to the registry (docker login {registry.split('/')[0]}), and see {log}",
-            ) from error
-        found[name] = f"{destination}@{digest}"
-        latest = index.read(directory)
-        pushed = {**latest[name].pushed, registry: found[name]}
-        index.write(directory, {**latest, name: msgspec.structs.replace(latest[name], pushed=pushed)})
-        progress.done(f"pushed {destination}")
-    return found
+    with build.lock(directory, progress):
+        return {name: _push(name, registry, builder, directory, progress) for name in names}
+
+
+def _push(name: str, registry: str, builder: Builder, directory: Path, progress: Progress) -> str:
+    built = index.read(directory)[name]
+    destination = f"{registry}/{name}:{built.reference.rsplit(':', 1)[1]}"
+    progress.begin(f"pushing {destination}")
+    log = directory / "logs" / "push.log"
+    log.unlink(missing_ok=True)
+    try:
+        digest = builder.push(built.reference, Path(built.archive), destination, log)
+    except BuildFailed as error:
+        raise DeliveryFailed(
+            f"{destination} could not be pushed: {error.last}",
+            f"is it logged in to (docker login {registry.split('/')[0]})? All of the output is in {log}",
+        ) from error
+    reference = f"{destination}@{digest}"
+    pushed = {**built.pushed, registry: reference}
+    index.write(directory, {**index.read(directory), name: msgspec.structs.replace(built, pushed=pushed)})
+    progress.done(f"pushed {destination}")
+    return reference
 
 
 def _on_docker_nodes(nodes: Sequence[str]) -> Collection[str]:

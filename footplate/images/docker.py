@@ -9,7 +9,7 @@ from footplate.errors import FootplateError
 from footplate.images import process
 from footplate.images.builder import PACKAGES_SCRIPT, Progress, Request
 from footplate.images.catalogue import TORCH_CPU_INDEX, Torch
-from footplate.images.errors import BuildFailed, DeliveryFailed, MachineLacks
+from footplate.images.errors import BuildFailed, MachineLacks
 
 BASE = "python:3.11-slim-bookworm"
 
@@ -81,10 +81,7 @@ class Docker:
     def push(self, reference: str, archive: Path, destination: str, log: Path) -> str:
         process.run(["docker", "load", "--input", str(archive)], log, what=f"loading {archive}")
         process.run(["docker", "tag", reference, destination], log, what=f"tagging {destination}")
-        try:
-            process.run(["docker", "push", destination], log, what=f"pushing {destination}", progress=self._progress)
-        except BuildFailed as error:
-            raise DeliveryFailed(str(error)) from error
+        process.run(["docker", "push", destination], log, what=f"pushing {destination}", progress=self._progress)
         inspect = ["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", destination]
         digests: list[str] = json.loads(
             process.output(inspect, what=f"inspecting {destination}", timeout=QUERY_TIMEOUT)
@@ -93,4 +90,4 @@ class Docker:
         for digest in digests:
             if digest.startswith(f"{repository}@"):
                 return digest.split("@", 1)[1]
-        raise DeliveryFailed(f"Docker reports no digest of {destination} after its push")
+        raise BuildFailed(f"Docker reports no digest of {destination} after its push")

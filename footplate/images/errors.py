@@ -12,7 +12,11 @@ class UnknownImage(NotFound):
 
 
 class BuildFailed(FootplateError):
-    """A builder ended with an error; the message carries the end of its output."""
+    """A builder ended with an error; the message carries the end of its output, ``last`` its last line."""
+
+    def __init__(self, message: str, last: str | None = None) -> None:
+        super().__init__(message)
+        self.last = last or message
 
 
 class NotBuilt(NotFound):

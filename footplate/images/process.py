@@ -66,7 +66,8 @@ def run(
         raise MachineLacks(
             f"{what} ran out of disk", f"free some, or set FOOTPLATE_CACHE to a larger disk; output in {log}"
         )
-    raise BuildFailed(f"{what} failed (exit code {code}); the end of {log}:\n{end}")
+    message = f"{what} failed (exit code {code}); the end of {log}:\n{end}"
+    raise BuildFailed(message, end.strip().rsplit("\n", 1)[-1].strip())
 
 
 def _follow(child: subprocess.Popen[bytes], log: Path, start: int, what: str, progress: Progress | None) -> int:
