@@ -83,7 +83,8 @@ class Forwarder:
                     return await stack.enter_async_context(forward)
                 except KubeError as error:
                     self._log(f"no connection to {state.status.pod_name}: {error}")
-            if loop.time() > deadline or state is None or state.spec.desired_state == "Stopped":
+            stopped = state is not None and state.spec.desired_state == "Stopped"
+            if stopped or loop.time() > deadline:
                 return None
             await asyncio.sleep(_PAUSE)
 
@@ -118,7 +119,7 @@ async def _down(writer: asyncio.StreamWriter, pod: PodConnection) -> None:
 
 def _page(state: Workspace | None) -> bytes:
     if state is None:
-        text = "This workspace is gone: it was deleted."
+        text = "Nothing has been heard from the cluster yet."
     else:
         message = state.status.message or state.status.phase or "nothing is known of it yet"
         text = f"Workspace {state.metadata.name} is not running: {message}"
