@@ -7,6 +7,7 @@ newer, on CPUs (gloo) and on GPUs (nccl), and without Footplate as well: ``pytho
 """
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -91,17 +92,8 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.de
     return state["epoch"], step
 
 
-def main() -> None:
-    options = arguments()
-    for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "29500")):
-        os.environ.setdefault(name, default)
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-    if cuda:
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if cuda else "gloo")
+def train(options: argparse.Namespace, device: torch.device) -> None:
     rank, world = dist.get_rank(), dist.get_world_size()
-
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
 
@@ -113,7 +105,7 @@ def main() -> None:
     if rank == 0:
         print(f"{world} processes, {len(training)} images, torch {torch.__version__} on {device.type}", flush=True)
         print(f"resuming after epoch {first_epoch}, step {step}" if step else "starting from the beginning", flush=True)
-    parallel = DistributedDataParallel(model, device_ids=[device.index] if cuda else None)
+    parallel = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
     sampler = DistributedSampler(training, seed=options.seed)
     loader = DataLoader(training, batch_size=options.batch_size, sampler=sampler)
     loss_of = nn.CrossEntropyLoss()
@@ -147,6 +139,21 @@ def main() -> None:
         result = {"accuracy": round(reached, 4), "epochs": options.epochs, "step": step, "processes": world}
         print(json.dumps({**result, "resumedAtEpoch": first_epoch}), flush=True)
     dist.barrier()
+
+
+def main() -> None:
+    options = arguments()
+    for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "29500")):
+        os.environ.setdefault(name, default)
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    train(options, device)
+    # In torch 1.13 a DistributedDataParallel that outlives the process group ends it while holding the interpreter's
+    # lock, for which the group's threads may be waiting: let it go first.
+    gc.collect()
     dist.destroy_process_group()
 
 
