@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,11 +17,11 @@ from devcluster.build import Progress
 from devcluster.errors import DevclusterError, StartTimeout
 from devcluster.paths import ClusterPaths
 from devcluster.plan import Plan, Status
-from devcluster.processes import SENTINEL, SUPERVISOR
+from devcluster.processes import SENTINEL, SUPERVISOR, Process
 
 POLL = 0.05
 HOPELESS_RESTARTS = 6  # of one component within one start
-UNSUPERVISED_LOOKS = 20  # in a row: a process in the middle of its exec is not seen for an instant
+UNSUPERVISED_LOOKS = 20
 LOG_LINES = 12
 
 
@@ -58,9 +59,8 @@ def read_status(place: ClusterPaths) -> Status | None:
         return None
 
 
-def unready(place: ClusterPaths, plan: Plan, status: Status | None) -> list[str]:
-    """Components that do not run as planned, or are not ready."""
-    wanted = plan.digests()
+def unready(place: ClusterPaths, wanted: Mapping[str, str], status: Status | None) -> list[str]:
+    """Components that do not run as planned (`wanted`: digests of the plan), or are not ready."""
     if status is None or status.plan != wanted:
         return list(wanted)
     return [name for name in wanted if not is_up(place, status, name)]
@@ -74,13 +74,32 @@ def is_up(place: ClusterPaths, status: Status, name: str) -> bool:
     return process is not None and process.start_ticks == component.start_ticks
 
 
+class Watch:
+    """Whether anything supervises a cluster. All processes are looked at only when the known one is gone."""
+
+    def __init__(self, place: ClusterPaths) -> None:
+        self._root: Path = place.root
+        self._known: Process | None = None
+        self._alone: int = 0
+
+    def is_lost(self) -> bool:
+        """No supervisor, nor a sentinel about to become one, in many looks: one in the middle of its exec is not seen."""
+        if self._known is None or processes.read(self._known.pid, self._root) != self._known:
+            watchers = (
+                found for found in processes.of_cluster(self._root) if found.component in {SUPERVISOR, SENTINEL}
+            )
+            self._known = next(watchers, None)
+        self._alone = 0 if self._known else self._alone + 1
+        return self._alone > UNSUPERVISED_LOOKS
+
+
 def wait_ready(place: ClusterPaths, plan: Plan, progress: Progress, deadline: float) -> None:
     before = read_status(place)
     restarts = {name: found.restarts for name, found in before.components.items()} if before else {}
-    alone, relaunched = 0, False
+    wanted, watch, relaunched = plan.digests(), Watch(place), False
     while True:
         status = read_status(place)
-        waiting = unready(place, plan, status)
+        waiting = unready(place, wanted, status)
         if not waiting:
             return
         progress.detail(f"waiting for {waiting[0]}" + (f" and {len(waiting) - 1} more" if waiting[1:] else ""))
@@ -90,13 +109,11 @@ def wait_ready(place: ClusterPaths, plan: Plan, progress: Progress, deadline: fl
                 raise DevclusterError(f"{name} ends as soon as it starts ({known.last_exit}){_last_words(place, name)}")
         if time.monotonic() > deadline:
             raise StartTimeout(f"{', '.join(waiting)} did not become ready in time{_last_words(place, waiting[0])}")
-        watched = {SUPERVISOR, SENTINEL} & {process.component for process in processes.of_cluster(place.root)}
-        alone = 0 if watched else alone + 1
-        if alone > UNSUPERVISED_LOOKS:
+        if watch.is_lost():
             if relaunched:
                 raise DevclusterError(f"the cluster's supervisor could not be started{_last_words(place, SUPERVISOR)}")
-            relaunched, alone = True, 0  # it may have been killed before it had a sentinel
-            supervise(place)
+            supervise(place)  # it may have been killed before it had a sentinel
+            watch, relaunched = Watch(place), True
         time.sleep(POLL)
 
 

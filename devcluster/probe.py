@@ -10,7 +10,7 @@ from pathlib import Path
 from devcluster.plan import Check
 
 
-def is_ready(check: Check, certificates: Path, timeout: float = 2.0) -> bool:
+def is_ready(check: Check, certificates: Path, timeout: float = 5.0) -> bool:
     """`certificates` holds ca.crt, admin.crt and admin.key for checks over TLS."""
     try:
         match check.kind:
