@@ -58,6 +58,16 @@ def resolve(target: Target, environ: Mapping[str, str] = os.environ, *, embedded
     return Target(embedded_kubeconfig(embedded, environ), None)
 
 
+def embedded_name(target: Target, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The embedded cluster of this machine that a resolved target means; None: another cluster."""
+    files = environ.get("KUBECONFIG", "").split(os.pathsep)
+    chosen = target.kubeconfig or (Path(files[0]) if len(files) == 1 and files[0] else None)
+    if chosen is None:
+        return None
+    directory = chosen.expanduser().absolute().parent
+    return directory.name if directory.parent == data_directory(environ) / "clusters" else None
+
+
 def connect(target: Target, environ: Mapping[str, str] = os.environ) -> Connection:
     """Raises ClusterAccess where no cluster is configured."""
     chosen = resolve(target, environ)

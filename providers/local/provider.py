@@ -10,7 +10,7 @@ import msgspec
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from footplate.client.target import Target, embedded_kubeconfig, resolve
+from footplate.client.target import Target, data_directory, embedded_name, resolve
 from footplate.images import catalogue, index
 from footplate.images.errors import UnknownImage
 from providers.contract import (
@@ -47,6 +47,9 @@ class LocalProvider:
             kubeconfig=str(chosen.kubeconfig) if chosen.kubeconfig else None,
             context=chosen.context,
             enable_server_side_apply=True,
+            # Replacing them would leave moments without: the controllers, the CLI and pods follow their changes.
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
             opts=opts,
         )
         return Cluster(provider)
@@ -64,15 +67,14 @@ class LocalProvider:
                 region=spec.region,
                 credentials=_credentials(spec.access_key, spec.secret_key),
             )
-        embedded = embedded_kubeconfig(spec.cluster.embedded, self._environ)
         chosen = self._target(spec.cluster)
-        if embedded is None and chosen == Target():
+        if name := embedded_name(chosen, self._environ):
+            return _embedded_store(data_directory(self._environ) / "clusters" / name / "object-store.json", name, spec)
+        if chosen == Target() and not self._environ.get("KUBECONFIG"):
             raise ProviderError(
                 f"there is no embedded cluster {spec.cluster.embedded!r}, and no other is named: start one "
                 "(`footplate cluster start`), or set footplate:context or footplate:kubeconfig"
             )
-        if embedded is not None and chosen.kubeconfig == embedded:
-            return _embedded_store(embedded.with_name("object-store.json"), spec)
         return _in_cluster_store(spec, opts)
 
     def registry(self, spec: RegistrySpec) -> Registry:
@@ -96,12 +98,12 @@ class LocalProvider:
         return Registry(spec.platform_image or reference("platform"), environments)
 
 
-def _embedded_store(path: Path, spec: ObjectStoreSpec) -> ObjectStore:
+def _embedded_store(path: Path, name: str, spec: ObjectStoreSpec) -> ObjectStore:
     try:
         store = msgspec.json.decode(path.read_bytes(), type=EmbeddedStore)
     except FileNotFoundError:
         raise ProviderError(
-            f"the embedded cluster {spec.cluster.embedded!r} has no object store (its profile is api): "
+            f"the embedded cluster {name!r} has no object store (its profile is api): "
             "set footplate:objectStore {uri, endpoint, region}"
         ) from None
     return ObjectStore(

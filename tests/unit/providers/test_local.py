@@ -53,6 +53,12 @@ def test_the_embedded_cluster_brings_its_object_store(environ: dict[str, str]) -
     assert store.credentials.keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
+def test_its_kubeconfig_in_the_environment_means_the_embedded_cluster_too(environ: dict[str, str]) -> None:
+    environ["KUBECONFIG"] = str(embedded(environ, "other") / "kubeconfig")
+    store = LocalProvider(environ).object_store(ObjectStoreSpec(ClusterSpec("cluster"), ["a"]), OPTS)
+    assert store.endpoint == "http://192.0.2.1:9000"
+
+
 def test_a_configured_object_store_wins_and_needs_no_keys(environ: dict[str, str]) -> None:
     store = LocalProvider(environ).object_store(
         ObjectStoreSpec(ClusterSpec("cluster"), ["a"], uri="gs://bucket/footplate/"), OPTS
