@@ -4,7 +4,7 @@
 
 from footplate.errors import BadUsage, FootplateError, MachineLacks, NotFound
 
-__all__ = ["BuildFailed", "DeliveryFailed", "MachineLacks", "NotBuilt", "UnknownImage", "WrongTarget"]
+__all__ = ["BuildFailed", "DeliveryFailed", "MachineLacks", "UnknownImage", "WrongTarget"]
 
 
 class UnknownImage(NotFound):
@@ -17,10 +17,6 @@ class BuildFailed(FootplateError):
     def __init__(self, message: str, last: str | None = None) -> None:
         super().__init__(message)
         self.last = last or message
-
-
-class NotBuilt(NotFound):
-    """An image that must be built first."""
 
 
 class WrongTarget(BadUsage):

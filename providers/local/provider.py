@@ -83,8 +83,9 @@ class LocalProvider:
         def reference(name: str) -> str:
             if name not in built:
                 raise ProviderError(f"image {name!r} has not been built here: run `footplate images build {name}`")
-            own = built[name].reference
-            return f"{spec.prefix.rstrip('/')}/{own.rsplit('/', 1)[1]}" if spec.prefix else own
+            own, prefix = built[name].reference, spec.prefix.rstrip("/")
+            # By digest where it was pushed from here; by its content's tag where somebody else did.
+            return built[name].pushed.get(prefix) or f"{prefix}/{own.rsplit('/', 1)[1]}" if prefix else own
 
         environments: dict[str, StandardImage] = {}
         for name in spec.environments:
@@ -93,7 +94,7 @@ class LocalProvider:
             except UnknownImage as error:
                 raise ProviderError(f"footplate:standardEnvironments: {error}") from error
             environments[name] = StandardImage(
-                reference(name), image.title, image.description, packages=built[name].packages
+                reference(name), image.title, image.description, gpu=built[name].gpu, packages=built[name].packages
             )
         return Registry(spec.platform_image or reference("platform"), environments)
 
