@@ -69,6 +69,8 @@ class Session:
         self.environ = environ
         self.connection = connection or connect(self.target, environ)
         self.kube = Client(self.connection, user_agent=MANAGER, retry=_RETRY, timeouts=_TIMEOUTS)
+        self.system = environ.get("FOOTPLATE_SYSTEM_NAMESPACE") or labels.SYSTEM_NAMESPACE
+        """The platform's own namespace: another where several platforms share a cluster, as in tests."""
         self._wanted = team
         self._platform: asyncio.Future[Platform] | None = None
         self._team: Team | None = None
@@ -102,7 +104,7 @@ class Session:
     async def _read_platform(self) -> Platform:
         with self.doing("read the platform's description"):
             try:
-                found = await self.kube.get(CONFIG_MAP, platforms.CONFIG_MAP, labels.SYSTEM_NAMESPACE)
+                found = await self.kube.get(CONFIG_MAP, platforms.CONFIG_MAP, self.system)
             except ApiNotFound as error:
                 raise not_installed() from error
             except Forbidden as error:

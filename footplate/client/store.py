@@ -98,15 +98,21 @@ def using(location: Location, doing: str) -> Generator[None]:
             "else from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ) from error
     except FileNotFoundError as error:
-        raise ClusterAccess(
-            f"Cannot {doing}: the bucket {location.bucket} does not exist.",
-            "`footplate up` makes it; `footplate doctor` checks it",
-        ) from error
+        raise _no_bucket(location, doing) from error
     except exceptions.BaseError as error:
+        if "NoSuchBucket" in str(error):  # A list's 404 has no error of its own.
+            raise _no_bucket(location, doing) from error
         raise ClusterAccess(
             f"Cannot {doing}: the object store at {location.endpoint} does not answer: {_first_line(error)}.",
             "check it with `footplate doctor`; is it reachable from this machine?",
         ) from error
+
+
+def _no_bucket(location: Location, doing: str) -> ClusterAccess:
+    return ClusterAccess(
+        f"Cannot {doing}: the bucket {location.bucket} does not exist.",
+        "`footplate up` makes it; `footplate doctor` checks it",
+    )
 
 
 async def exists(location: Location, path: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from footplate.api import Environment, labels
+from footplate.api import Environment
 from footplate.api.meta import API_VERSION
 from footplate.client.doctor import judging
 from footplate.client.doctor.finding import Finding, Verdict, failed, ok, skipped
@@ -128,7 +128,7 @@ async def _controllers(session: Session) -> Finding:
 
 async def _optional(session: Session, resource: Resource, kind: type[judging.D]) -> judging.D | None:
     try:
-        return await session.kube.get(resource, CONTROLLERS, labels.SYSTEM_NAMESPACE, type=kind)
+        return await session.kube.get(resource, CONTROLLERS, session.system, type=kind)
     except NotFound:
         return None
 

@@ -16,6 +16,9 @@ from footplate.kube.errors import ApiError, BadRequest, NotFound, Unreachable
 _PAUSE = 1.0
 #: Seconds of silence after which the log is asked for anew: a dead connection looks the same.
 _SILENCE = 30.0
+#: The same for a container that has ended: its log's end should have come.
+_LATE = 2.0
+_AHEAD = 1000
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$")
 
@@ -103,14 +106,11 @@ async def follow(
         )
         position.rewind()
         try:
-            async with aclosing(logs) as lines:
-                while True:
-                    raw = await asyncio.wait_for(anext(lines), _SILENCE)
+            async with aclosing(_until_silent(logs, ended)) as lines:
+                async for raw in lines:
                     line = _line(raw, pod)
                     if position.is_new(line.moment):
                         yield line
-        except StopAsyncIteration:
-            pass
         except TimeoutError:
             continue
         except (Unreachable, BadRequest, NotFound) as error:
@@ -123,6 +123,44 @@ async def follow(
         if last:
             return
         await asyncio.sleep(_PAUSE)
+
+
+async def _until_silent(source: AsyncGenerator[bytes], ended: Callable[[], bool]) -> AsyncGenerator[bytes]:
+    """Raises TimeoutError where no more is to be expected. Read ahead: a task a line would be slow."""
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
+    reading = asyncio.create_task(_read_ahead(source, queue))
+    try:
+        while True:
+            line = await _next(queue, ended) if queue.empty() else queue.get_nowait()
+            if line is None:
+                break
+            yield line
+        await reading
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
+
+
+async def _read_ahead(source: AsyncGenerator[bytes], queue: asyncio.Queue[bytes | None]) -> None:
+    try:
+        async with aclosing(source) as lines:
+            async for line in lines:
+                await queue.put(line)
+    except Exception:
+        await queue.put(None)  # The reader asks this task why.
+        raise
+    await queue.put(None)
+
+
+async def _next(queue: asyncio.Queue[bytes | None], ended: Callable[[], bool]) -> bytes | None:
+    silent = 0.0
+    while True:
+        try:
+            return await asyncio.wait_for(queue.get(), _LATE)
+        except TimeoutError:
+            silent += _LATE
+            if ended() or silent >= _SILENCE:
+                raise
 
 
 def _line(raw: bytes, pod: Pod) -> Line:

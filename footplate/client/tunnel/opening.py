@@ -218,10 +218,12 @@ def forget(session: Session, namespace: str, workspace: str) -> None:
         path.unlink(missing_ok=True)
 
 
-async def close_all(environ: Mapping[str, str] = os.environ) -> int:
-    """How many were open. Leaves nothing of them."""
+async def close_all(environ: Mapping[str, str] = os.environ, *, server: str | None = None) -> int:
+    """How many were open. Leaves nothing of them. `server`: only those of this cluster."""
     count = 0
     for file, record in list(records.every(environ)):
+        if server is not None and record.server != server:
+            continue
         if records.alive(file):
             await _end(file, record)
             count += 1
