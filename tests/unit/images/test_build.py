@@ -208,3 +208,38 @@ def processes(mark: str) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def _as_nobody(answers: object) -> None:
+    os.setuid(65534)
+    try:
+        host.ensure_tools(Path(os.devnull), Recorder())
+    except MachineLacks as error:
+        answers.put(str(error))  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_without_root_and_docker_it_says_what_would_do() -> None:
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=_as_nobody, args=(answers,))
+    child.start()
+    answer: str = answers.get(timeout=10)
+    child.join()
+    assert answer.startswith("Images are built by buildah as root, or by Docker, and this is neither root")
+    assert answer.endswith("run as root, or install and start Docker")
+
+
+def test_of_the_machines_apt_settings_only_those_for_reaching_an_archive_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apt-config").write_text(
+        "#!/bin/sh\n"
+        """echo 'Acquire::http::Proxy "http://proxy:3128";'\n"""
+        """echo 'Acquire::Check-Valid-Until "false";'\n"""
+        """echo 'Acquire::Languages "none";'\n"""
+        """echo 'Acquire::GzipIndexes "true";'\n"""
+    )
+    (tmp_path / "apt-config").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert host.apt_settings() == ('Acquire::http::Proxy "http://proxy:3128";', 'Acquire::Check-Valid-Until "false";')
