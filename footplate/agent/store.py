@@ -182,10 +182,11 @@ class Store:
     def upload(self, path: str, source: Path, size: int) -> None:
         """Raises OSError where ``source`` cannot be read."""
         chunk = max(CHUNK, -(-size // MOST_PARTS))
+        at_once = UPLOADS_AT_ONCE if chunk == CHUNK else 1
         with source.open("rb") as file:
             self._write(
                 path,
-                lambda key: obstore.put(self._store, key, file, chunk_size=chunk, max_concurrency=UPLOADS_AT_ONCE),
+                lambda key: obstore.put(self._store, key, file, chunk_size=chunk, max_concurrency=at_once),
             )
 
     def delete(self, paths: Iterable[str]) -> None:
