@@ -14,6 +14,8 @@ from footplate.images.errors import BuildFailed, MachineLacks
 
 TAIL_LINES = 25
 POLL = 0.25
+#: Characters of a step that are shown: with the image's name before it, it fits a narrow terminal.
+STEP_WIDTH = 24
 
 #: The command runs in mount and PID namespaces of its own, and is killed with its parent: when it ends, or is killed by
 #: any means, the kernel ends every process it started and takes every mount away.
@@ -86,7 +88,9 @@ def _follow(child: subprocess.Popen[bytes], log: Path, start: int, what: str, pr
             for line in output.readlines():
                 if match := _STEP.match(line.decode(errors="replace").strip()):
                     step = next(text for text in match.groups() if text)
-            progress.detail(f"{step[:80]} ({time.monotonic() - began:.0f} s)")
+            progress.detail(
+                f"{step if len(step) <= STEP_WIDTH else step[:STEP_WIDTH] + '…'} ({time.monotonic() - began:.0f} s)"
+            )
 
 
 def tail(log: Path, start: int = 0) -> str:
