@@ -159,9 +159,9 @@ def test_a_second_build_waits_for_the_first_and_a_killed_one_lets_go(tmp_path: P
 
 def test_progress_shows_the_step_that_a_build_is_at(tmp_path: Path) -> None:
     recorder = Recorder()
-    script = "echo '[1/2] STEP 3/9: RUN pip install'; echo noise; sleep 0.6"
+    script = "echo '[1/2] STEP 3/9: RUN uv sync'; echo noise; sleep 0.6"
     process.run(["sh", "-c", script], tmp_path / "log", what="building", progress=recorder)
-    assert recorder.lines[-1].startswith("  STEP 3/9: RUN pip install (")
+    assert recorder.lines[-1].startswith("  STEP 3/9: RUN uv sync (")
 
 
 def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
