@@ -103,6 +103,14 @@ class PulumiStack:
     def outputs(self) -> Properties:
         return _outputs(self._select(create=False))
 
+    def forget(self) -> None:
+        """What the stack made is gone with its cluster: nothing is deleted but the state."""
+        try:
+            stack = self._select(create=False)
+        except StackNotFound:
+            return
+        stack.workspace.remove_stack(self.name, force=True)
+
     async def _preview(self, stack: automation.Stack, config_file: str | None, observe: Observer) -> Result:
         return await self._operate(
             stack,

@@ -160,6 +160,12 @@ class Stack:
         loaded = self._load()
         return self._file.codec.encode(loaded.resources, loaded.pending)
 
+    def forget(self) -> None:
+        """What the stack made is gone with its cluster: nothing is deleted but the state."""
+        with locked(self.folder / "lock", "forget", self.label):
+            self._file.back_up()
+            self._file.remove()
+
     @property
     def has_state(self) -> bool:
         return self._file.path.exists()

@@ -43,7 +43,7 @@ class Deletions:
     async def _one(self, resource: Resource, going: set[str]) -> None:
         run = self._run
         run.admit(after_failure=True)
-        step = describe(resource, going)
+        step = describe(resource, going, self._run.replaced)
         if not calls_provider(resource, going):
             await self._forget(resource, step)
             return
@@ -90,7 +90,7 @@ def calls_provider(resource: Resource, going: set[str]) -> bool:
     )
 
 
-def describe(resource: Resource, going: set[str]) -> Step:
+def describe(resource: Resource, going: set[str], replaced: set[str]) -> Step:
     op, reason = Op.DELETE, ""
     if resource.retain_on_delete:
         op, reason = Op.FORGET, "retainOnDelete: it stays where it is"
@@ -109,5 +109,5 @@ def describe(resource: Resource, going: set[str]) -> Step:
         resource.parent,
         reason=reason,
         custom=resource.custom,
-        leftover=resource.delete,
+        leftover=resource.delete and resource.urn in replaced,
     )

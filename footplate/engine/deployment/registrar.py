@@ -58,7 +58,6 @@ class Registrar:
         self._claimed: dict[str, str] = {}
         """Former URN → the URN that took it over."""
         self._defaults: dict[str, Any] = {}
-        self.replaced: set[str] = set()
         self.planned_only: dict[str, str] = {}
         """URN → why only the Pulumi CLI can make it."""
 
@@ -166,7 +165,7 @@ class Registrar:
         # Before anything is awaited: its first resource may come at once.
         self._registry.register(new, self._former.get(urn, ""))
         if decision.op is Op.REPLACE:
-            self.replaced.add(urn)
+            self._run.replaced.add(urn)
         await self._executor.note(_step(urn, goal, decision), old, new)
         return Registered(urn, "" if fresh and self._run.preview else id, inputs)
 
@@ -187,7 +186,7 @@ class Registrar:
             return await self._import(goal, request, provider)
         decision, diff = await self._decided(goal, request, old, provider, ref)
         if decision.op is Op.REPLACE:
-            self.replaced.add(urn)
+            self._run.replaced.add(urn)
             if not decision.delete_first:
                 # The old one lives on for a while: a generated name must not be its name.
                 fresh = await self._checked(provider, goal, urn, goal.inputs, None)
@@ -205,7 +204,7 @@ class Registrar:
         changed = self._registry.changed(old.provider, ref)
         # What the old provider made is compared by inputs alone: the new one does not know it.
         diff = Diff(compare(old.inputs, request.new.inputs)) if changed else await provider.diff(request)
-        with_it = next((urns.short(u) for u in goal.replace_with if u in self.replaced), "")
+        with_it = next((urns.short(u) for u in goal.replace_with if u in self._run.replaced), "")
         return decide(goal, old, request.new, diff, Circumstances(changed, with_it)), diff
 
     async def _checked(

@@ -43,6 +43,8 @@ class Run:
         """URNs, or names, of what failed."""
         self.fatal: FootplateError | None = None
         """What no resource could do better: the cluster is not reachable, the program asks for the unsupported."""
+        self.replaced: set[str] = set()
+        """URNs of what is replaced in this run."""
         self.state_differs = False
         """What is to be remembered of some resource changed, if nothing else about it did."""
         self._commit = commit
