@@ -133,10 +133,10 @@ async def until_running(session: Session, name: str, wait: Wait) -> Workspace:
     def judge(state: Workspace | None) -> Workspace | None:
         if state is None:
             raise NotFound(f"Workspace {name} is gone: it was deleted.")
-        if not seen(state):
-            return None
         if state.spec.desired_state == "Stopped":
             raise Conflict(f"Workspace {name} was stopped.", f"start it with `footplate workspace start {name}`")
+        if not seen(state):
+            return None
         if state.status.phase is WorkspacePhase.FAILED:
             raise WorkloadFailed(
                 f"Workspace {name} failed: {state.status.message or 'no reason is given'}",

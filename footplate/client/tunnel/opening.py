@@ -31,8 +31,10 @@ _MODULE = "footplate.client.tunnel"
 _FIRST_PORT, _PORTS = 20_000, 10_000
 _TRIES = 50
 _START = 10.0
-_ANSWER = 15.0
-_END = 5.0
+_ANSWER = 20.0
+#: One that serves already has no reason to take longer.
+_ANSWER_AGAIN = 8.0
+_END = 3.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ async def ensure(session: Session, workspace: Workspace) -> Open:
             return await _start(session, workspace, lock)
         record = records.read(file)
         if record is not None and record.pid:
-            if record.uid == workspace.metadata.uid and await answers(record.port):
+            if record.uid == workspace.metadata.uid and await answers(record.port, _ANSWER_AGAIN):
                 return Open(record.port, record.pid, reused=True)
             await _end(file, record)
         elif loop.time() > deadline:
@@ -175,9 +177,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-async def answers(port: int) -> bool:
+async def answers(port: int, patience: float = _ANSWER) -> bool:
     """Whether there is an HTTP answer from the workspace's server, by way of the tunnel."""
-    timeout = aiohttp.ClientTimeout(total=_ANSWER)
+    timeout = aiohttp.ClientTimeout(total=patience)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as http,
