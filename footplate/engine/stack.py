@@ -13,8 +13,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -102,8 +102,8 @@ class Stack:
     async def preview(self, observe: Observer) -> Result:
         """Raises DeploymentFailed after showing all that would fail, PolicyViolated where a pack says no."""
         target = self._target()
-        async with _signals(observe) as started:
-            ran = await self._pass(target, await self._recovered(observe), observe, started, preview=True)
+        async with _interruptible(observe) as interrupts:
+            ran = await self._pass(target, await self._recovered(observe), observe, interrupts, preview=True)
         return _result(ran)
 
     async def up(self, observe: Observer, approve: Approve | None = None) -> Result:
@@ -111,33 +111,33 @@ class Stack:
         target = self._target()
         with locked(self.folder / "lock", "up", self.label):
             self._file.back_up()
-            async with _signals(observe) as started:
+            async with _interruptible(observe) as interrupts:
                 base = await self._recovered(observe, save=True)
-                planned = await self._pass(target, base, observe, started, preview=True)
+                planned = await self._pass(target, base, observe, interrupts, preview=True)
                 _require_no_plugins(planned)
                 result = _result(planned)
-                if not result.changed or (approve is not None and not approve(result)):
+                if not result.changed or not _agreed(approve, result, interrupts):
                     return result
-                return _result(await self._pass(target, base, observe, started, preview=False))
+                return _result(await self._pass(target, base, observe, interrupts, preview=False))
 
     async def destroy(self, observe: Observer, approve: Approve | None = None) -> Result:
         """Deletes all of the state. Raises ResourceProtected, before anything is deleted."""
         with locked(self.folder / "lock", "destroy", self.label):
             self._file.back_up()
-            async with _signals(observe) as started:
+            async with _interruptible(observe) as interrupts:
                 base = await self._recovered(observe, save=True)
-                planned = await self._destroy(base, observe, started, preview=True)
-                if not base or (approve is not None and not approve(planned)):
+                planned = await self._destroy(base, observe, interrupts, preview=True)
+                if not base or not _agreed(approve, planned, interrupts):
                     return planned
-                return await self._destroy(base, observe, started, preview=False)
+                return await self._destroy(base, observe, interrupts, preview=False)
 
     async def refresh(self, observe: Observer, *, preview: bool = False) -> Result:
         """Takes what the resources are now into the state; `preview` only shows it."""
         with locked(self.folder / "lock", "refresh", self.label):
             self._file.back_up()
-            async with _signals(observe) as started:
+            async with _interruptible(observe) as interrupts:
                 base = await self._recovered(observe, save=not preview)
-                async with self._session(base, "refresh", observe, started, preview) as (run, registry):
+                async with self._session(base, "refresh", observe, interrupts, preview) as (run, registry):
                     await refresh(run, registry, run.snapshot.remaining)
                 _raise_failures(run)
                 result = Result(run.totals(), run.totals().changed > 0, self.outputs())
@@ -213,13 +213,15 @@ class Stack:
         return Writer(self._file.path, lambda: self._file.codec.encode(*content()))
 
     async def _pass(
-        self, target: Target, base: Sequence[Resource], observe: Observer, started: _Started, *, preview: bool
+        self, target: Target, base: Sequence[Resource], observe: Observer, interrupts: Interrupts, *, preview: bool
     ) -> Ran:
         observe(Phase("preview" if preview else "update", self.label))
         snapshot = Snapshot(base)
         commit = self._commits(snapshot)
         try:
-            ran = await run_program(target, snapshot, preview=preview, commit=commit, observe=observe, started=started)
+            ran = await run_program(
+                target, snapshot, preview=preview, commit=commit, observe=observe, started=interrupts.watch
+            )
         finally:
             if not preview:
                 await commit()
@@ -228,9 +230,9 @@ class Stack:
         return ran
 
     async def _destroy(
-        self, base: Sequence[Resource], observe: Observer, started: _Started, *, preview: bool
+        self, base: Sequence[Resource], observe: Observer, interrupts: Interrupts, *, preview: bool
     ) -> Result:
-        async with self._session(base, "destroy", observe, started, preview) as (run, registry):
+        async with self._session(base, "destroy", observe, interrupts, preview) as (run, registry):
             await Deletions(run, registry).remove(run.snapshot.remaining)
         _raise_failures(run)
         if not preview and not run.snapshot.resources():
@@ -241,14 +243,14 @@ class Stack:
 
     @asynccontextmanager
     async def _session(
-        self, base: Sequence[Resource], name: str, observe: Observer, started: _Started, preview: bool
+        self, base: Sequence[Resource], name: str, observe: Observer, interrupts: Interrupts, preview: bool
     ) -> AsyncGenerator[tuple[Run, Registry]]:
         """A run without the program."""
         observe(Phase(name if not preview or name == "refresh" else "preview", self.label))
         snapshot = Snapshot(base)
         commit = self._commits(snapshot)
         run = Run(snapshot=snapshot, commit=commit, observe=observe, preview=preview, parallel=self._parallel)
-        started(run)
+        interrupts.watch(run)
         registry = Registry(base, run.stopping)
         try:
             yield run, registry
@@ -262,7 +264,11 @@ class Stack:
         return self._writer(lambda: (snapshot.resources(), snapshot.pending)).commit
 
 
-_Started = Callable[[Run], None]
+def _agreed(approve: Approve | None, planned: Result, interrupts: Interrupts) -> bool:
+    if approve is None:
+        return True
+    with interrupts.asking():
+        return approve(planned)
 
 
 def _result(ran: Ran) -> Result:
@@ -293,37 +299,66 @@ def _require_no_plugins(planned: Ran) -> None:
     )
 
 
-@asynccontextmanager
-async def _signals(observe: Observer) -> AsyncGenerator[_Started]:
+class Interrupts:
     """Ctrl-C once: what runs is finished (waiting for readiness ends), nothing more is started. Twice: all is cut off."""
-    runs: list[Run] = []
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
 
-    def interrupt() -> None:
-        run = runs[-1] if runs else None
-        if run is None or run.stopping.is_set():
-            if run is not None:
-                run.cancel()
-            if task is not None:
-                task.cancel()
+    def __init__(self, observe: Observer) -> None:
+        self._observe = observe
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._run: Run | None = None
+        self._main = threading.current_thread() is threading.main_thread()
+
+    def watch(self, run: Run) -> None:
+        """From now on that run is what is interrupted."""
+        self._run = run
+
+    @contextmanager
+    def asking(self) -> Generator[None]:
+        """While the person is asked something, Ctrl-C is an answer."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def start(self) -> None:
+        if self._main:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._loop.add_signal_handler(number, self._interrupt)
+
+    def stop(self) -> None:
+        if self._main:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._loop.remove_signal_handler(number)
+
+    @property
+    def interrupted(self) -> bool:
+        return self._run is not None and self._run.stopping.is_set()
+
+    def _interrupt(self) -> None:
+        if self._run is not None and not self._run.stopping.is_set():
+            notice = "stopping: what is under way is being finished (Ctrl-C again cuts it off)"
+            self._observe(Said(Severity.WARNING, notice))
+            self._run.stopping.set()
             return
-        observe(Said(Severity.WARNING, "stopping: what is under way is being finished (Ctrl-C again cuts it off)"))
-        run.stopping.set()
+        if self._run is not None:
+            self._run.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
-    main = threading.current_thread() is threading.main_thread()
-    if main:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-        loop.add_signal_handler(signal.SIGTERM, interrupt)
+
+@asynccontextmanager
+async def _interruptible(observe: Observer) -> AsyncGenerator[Interrupts]:
+    interrupts = Interrupts(observe)
+    interrupts.start()
     try:
-        yield runs.append
+        yield interrupts
     except asyncio.CancelledError:
-        if runs and runs[-1].stopping.is_set():
-            raise Interrupted(
-                "cut off; the state says what was being done, and the next run looks what became of it"
-            ) from None
-        raise
+        if not interrupts.interrupted:
+            raise
+        raise Interrupted(
+            "cut off; the state says what was being done, and the next run looks what became of it"
+        ) from None
     finally:
-        if main:
-            loop.remove_signal_handler(signal.SIGINT)
-            loop.remove_signal_handler(signal.SIGTERM)
+        interrupts.stop()

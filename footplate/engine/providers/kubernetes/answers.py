@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from footplate.client.explain import explain
 from footplate.engine.errors import ResourceFailed
-from footplate.errors import FootplateError
+from footplate.errors import ClusterAccess, FootplateError
 from footplate.kube.errors import (
     ApiError,
     BadRequest,
@@ -33,7 +33,13 @@ async def answered(doing: str) -> AsyncGenerator[None]:
 
 def translated(error: KubeError, doing: str) -> FootplateError:
     match error:
-        case KubeConfigError() | Unreachable() | Unauthorized():
+        case KubeConfigError():
+            return ClusterAccess(
+                explain(error).message,
+                "start a cluster on this machine with `footplate cluster start` (or all of the platform with `make up`), or "
+                "set KUBECONFIG to the kubeconfig of yours",
+            )
+        case Unreachable() | Unauthorized():
             return explain(error)
         case UnknownKind():
             return ResourceFailed(str(error), "install what defines it first, or declare its CRD in the program")

@@ -35,6 +35,9 @@ class Settings:
         context = self.context or None
         if not self.kubeconfig:
             return load_connection(context=context)
+        if os.pathsep in self.kubeconfig and not is_content(self.kubeconfig):
+            # The SDK fills in KUBECONFIG, which may name several files.
+            return load_connection(context=context, environ={**os.environ, "KUBECONFIG": self.kubeconfig})
         if not is_content(self.kubeconfig):
             return load_connection(Path(self.kubeconfig).expanduser(), context)
         with tempfile.TemporaryDirectory(prefix="kubeconfig-") as folder:
