@@ -62,9 +62,10 @@ class Buildah:
     def prepare(self, log: Path) -> None:
         host.ensure_tools(log, self._progress)
         self._clear()
-        if _gib(self._storage) > STORAGE_GIB:
-            shutil.rmtree(self._storage)
         self._run(["rm", "--all"], log, "clearing containers of a killed build")
+        self._ensure_base(log)
+
+    def _ensure_base(self, log: Path) -> None:
         context = base.ensure(self._directory, self._temporary, log, self._progress)
         if not self._has(self._base):
             self._bud(self._base, context / "Dockerfile", context, log)
@@ -91,6 +92,9 @@ class Buildah:
         dockerfile = request.context / request.dockerfile
         arguments = [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
         if request.fresh or not self._has(request.stage):
+            if _gib(self._storage) > STORAGE_GIB:
+                shutil.rmtree(self._storage)
+                self._ensure_base(request.log)
             options = [*self._machine_settings(), *arguments, f"--target={STAGE}"]
             options += ["--no-cache"] if request.fresh else []
             self._bud(request.stage, dockerfile, request.context, request.log, options)
