@@ -21,8 +21,8 @@ DEBIAN_PACKAGES: Mapping[str, str] = {
 #: Without it (Ubuntu) mmdebstrap cannot check the signatures of Debian's archive.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
-#: Base, layers and archives of all three images, measured at 4 GiB, and room for the next version's.
-NEEDED_GIB = 6
+#: Layers, layouts and archives of all three images take about 5 GiB; the rest is for the next version's.
+NEEDED_GIB = 8
 
 #: How the machine reaches a Debian archive, and how far it trusts its dates: needed during a build, never in an image.
 _APT_SETTINGS = re.compile(r"^Acquire::(?:https?::(?:Proxy|CaInfo)|Check-Valid-Until|Check-Date|Retries)\b.*;$")
