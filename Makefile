@@ -1,7 +1,9 @@
 # Two commands: `make up` and `make test`. Each installs what it needs.
 #
-#   make up CONTEXT=kind-dev     uses the cluster of that kubeconfig context instead of the embedded one
-#   make up KUBECONFIG=file      the same, with the current context of that file
+#   make up GPU=H100:4                    simulates GPUs on the embedded cluster
+#   make up CONTEXT=kind-dev YES=1        uses the cluster of that kubeconfig context instead of the embedded one
+#   make up KUBECONFIG=file YES=1         the same, with the current context of that file
+#   make up CONTEXT=… REGISTRY=host/path  where that cluster pulls its images from, if it is not kind or k3d
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -17,16 +19,22 @@ endif
 ifdef KUBECONFIG
 export KUBECONFIG
 endif
+ifdef REGISTRY
+export FOOTPLATE_REGISTRY = $(REGISTRY)
+endif
+ifdef GPU
+export FOOTPLATE_GPU = $(GPU)
+endif
 
 .PHONY: help up down test lint format bench
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 up: ## a running platform, a workspace and a distributed training job
-	@$(RUN) footplate bringup --stack $(STACK)
+	@$(RUN) footplate bringup --stack $(STACK) $(if $(YES),--yes)
 
 down: ## removes all that `make up` made; builds stay in the cache
-	@$(RUN) footplate teardown --stack $(STACK)
+	@$(RUN) footplate teardown --yes --stack $(STACK)
 
 lint: ## format, lint, types, layers
 	@$(RUN) ruff format --check .

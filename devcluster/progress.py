@@ -14,8 +14,10 @@ PLAIN_INTERVAL = 20.0  # seconds between lines of detail where there is no termi
 
 
 class ConsoleProgress:
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, plain_interval: float = PLAIN_INTERVAL) -> None:
+        """`plain_interval`: seconds between lines of detail where there is no terminal; 0 prints them all."""
         self._console: Console = console
+        self._plain_interval: float = plain_interval
         self._title: str = ""
         self._status: Status | None = None
         self._last_line: float = 0.0
@@ -33,7 +35,7 @@ class ConsoleProgress:
     def detail(self, text: str) -> None:
         if self._status is not None:
             self._status.update(Text(f"{self._title}: {text}"))
-        elif time.monotonic() - self._last_line > PLAIN_INTERVAL:
+        elif time.monotonic() - self._last_line >= self._plain_interval:
             self._last_line = time.monotonic()
             self._console.print(f"{self._title}: {text}", markup=False, highlight=False, soft_wrap=True)
 
