@@ -75,7 +75,7 @@ def run(command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     except typer.Abort:
-        say("nothing was done")
+        print("Nothing was done.", file=sys.stderr)
         return ExitCode.FAILED
     except typer.TyperException as error:
         return _usage(error)

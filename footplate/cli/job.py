@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from footplate.cli.group import group
+from footplate.cli.job_options import (
+    AFTER_DASHES,
+    Checkpoints,
+    Code,
+    Cpu,
+    Dataset,
+    Deadline,
+    Env,
+    Environment,
+    File,
+    Gpus,
+    GpuType,
+    Image,
+    JobName,
+    Launcher,
+    Memory,
+    Nodes,
+    Priority,
+    Processes,
+    Queue,
+    Retries,
+    Script,
+    Ttl,
+    WithProgramArguments,
+)
 from footplate.cli.options import (
     ContextOption,
     KubeconfigOption,
@@ -42,67 +65,10 @@ async def _names(session: Session) -> list[str]:
     return [item["metadata"]["name"] for item in await jobs.listing(session)]
 
 
-async def _environments(session: Session) -> list[str]:
-    from footplate.client import environments
-
-    return [item["metadata"]["name"] for item in await environments.listing(session)]
-
-
-class _WithProgramArguments(TyperCommand):
-    """What comes after `--` is the program's, a script before it or not."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            at = args.index("--")
-            ctx.meta[_AFTER_DASHES] = args[at + 1 :]
-            args = args[:at]
-        return super().parse_args(ctx, args)
-
-
-_AFTER_DASHES = "footplate.after_dashes"
-
 Name = Annotated[str, typer.Argument(help="Name of the job.", autocompletion=complete(_names), show_default=False)]
-Script = Annotated[
-    Path | None,
-    typer.Argument(help="A script; its directory goes along. What follows `--` are its arguments.", show_default=False),
-]
-File = Annotated[
-    str | None, typer.Option("--file", "-f", help="A TrainingJob as YAML, or - ; other options change it.")
-]
-JobName = Annotated[str | None, typer.Option("--name", help="Default: made from the script's name.")]
-Environment = Annotated[
-    str | None,
-    typer.Option("--environment", "-e", help="See `footplate environments`.", autocompletion=complete(_environments)),
-]
-Image = Annotated[str | None, typer.Option("--image", help="An image the platform allows, instead of an environment.")]
-Nodes = Annotated[int | None, typer.Option("--nodes", "-n", help="Number of nodes; default 1.")]
-Processes = Annotated[
-    int | None, typer.Option("--processes-per-node", "-p", help="Default: one a GPU, one without GPUs.")
-]
-Gpus = Annotated[int | None, typer.Option("--gpus", "-g", help="GPUs of each node.")]
-GpuType = Annotated[str | None, typer.Option("--gpu-type", help="Such as H100; any where left out.")]
-Cpu = Annotated[str | None, typer.Option("--cpu", help="Cores of each node, such as 500m or 4.")]
-Memory = Annotated[str | None, typer.Option("--memory", help="Of each node, such as 8Gi.")]
-Launcher = Annotated[str | None, typer.Option("--launcher", help="torchrun (default), jax or none.")]
-Env = Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE; may be repeated.")]
-Dataset = Annotated[
-    list[str] | None, typer.Option("--dataset", help="NAME=s3://bucket/prefix[:/path]; may be repeated.")
-]
-Code = Annotated[
-    Path | None,
-    typer.Option("--code", help="The directory that goes along; default: the script's.", show_default=False),
-]
-Checkpoints = Annotated[
-    str | None, typer.Option("--checkpoints", help="Where checkpoints are kept; default: in the team's bucket.")
-]
-Deadline = Annotated[str | None, typer.Option("--deadline", help="Ends the job after this time, such as 12h.")]
-Ttl = Annotated[str | None, typer.Option("--ttl", help="Deletes it this long after its end.")]
-Retries = Annotated[int | None, typer.Option("--retries", help="Attempts more after the program itself failed.")]
-Queue = Annotated[str | None, typer.Option("--queue", help="The queue it waits in.")]
-Priority = Annotated[str | None, typer.Option("--priority", help="interactive, training (default) or batch.")]
 
 
-@app.command(cls=_WithProgramArguments)
+@app.command(cls=WithProgramArguments)
 def submit(
     ctx: typer.Context,
     script: Script = None,
@@ -145,7 +111,7 @@ def submit(
         note(f"next: footplate job logs {called} -f{where.flags()}")
 
 
-@app.command(cls=_WithProgramArguments)
+@app.command(cls=WithProgramArguments)
 def run(
     ctx: typer.Context,
     script: Script = None,
@@ -186,7 +152,7 @@ def _submit(ctx: typer.Context, *, dry_run: bool = False) -> tuple[Submission, W
 
     options = dict(ctx.params)
     where = Where(options["team"], options["context"], options["kubeconfig"])
-    wanted = submittable(options, ctx.meta.get(_AFTER_DASHES) or [])
+    wanted = submittable(options, ctx.meta.get(AFTER_DASHES) or [])
 
     async def work(session: Session, live: Live) -> Submission:
         live.farewell = "Nothing was submitted."

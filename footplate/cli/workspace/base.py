@@ -1,0 +1,33 @@
+"""The group, and what its commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from footplate.cli.group import group
+from footplate.cli.options import complete
+
+if TYPE_CHECKING:
+    from footplate.api import Workspace
+    from footplate.client.session import Session
+    from footplate.kube.decoding import Object
+
+app = group("Interactive environments: create, open, stop, start again.")
+
+
+async def names(session: Session) -> list[str]:
+    from footplate.client import workspaces
+
+    return [item["metadata"]["name"] for item in await workspaces.listing(session)]
+
+
+Name = Annotated[str, typer.Argument(help="Name of the workspace.", autocompletion=complete(names), show_default=False)]
+
+
+def typed(raw: Object) -> Workspace:
+    from footplate.api import Workspace
+    from footplate.client.observing import read
+
+    return read(raw, Workspace)
