@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from footplate.api import quantity
 from footplate.api.platform import Platform
-from footplate.api.resources import Resources
+from footplate.api.resources import Gpu, Resources
 from footplate.controllers import gpus
 from footplate.controllers.cluster import Node
 from footplate.controllers.refusal import Refusal
@@ -21,6 +21,8 @@ class Capacity:
     memory: Decimal = Decimal(0)
     gpus: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """(resource, GPU type) → largest count on one node; type "" for nodes that name none."""
+    totals: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """Likewise, of all nodes together."""
     ready: frozenset[str] = frozenset()
     """Names of the nodes that are Ready."""
 
@@ -28,6 +30,7 @@ class Capacity:
 def measure(nodes: Iterable[Node]) -> Capacity:
     count, cpu, memory = 0, Decimal(0), Decimal(0)
     largest: dict[tuple[str, str], int] = {}
+    totals: dict[tuple[str, str], int] = {}
     ready: set[str] = set()
     for node in nodes:
         count += 1
@@ -40,7 +43,8 @@ def measure(nodes: Iterable[Node]) -> Capacity:
         for name, amount in allocatable.items():
             if name.startswith("nvidia.com/") and (number := int(_amount(amount))):
                 largest[name, type_] = max(largest.get((name, type_), 0), number)
-    return Capacity(count, cpu, memory, largest, frozenset(ready))
+                totals[name, type_] = totals.get((name, type_), 0) + number
+    return Capacity(count, cpu, memory, largest, totals, frozenset(ready))
 
 
 def never_fits(resources: Resources, capacity: Capacity, platform: Platform) -> Refusal | None:
@@ -57,8 +61,8 @@ def _gpus_never_fit(resources: Resources, capacity: Capacity, platform: Platform
     addable = platform.autoscaled_gpus if gpu.share is None else {}
     if gpu.share is not None and platform.autoscaled_gpus:
         return None  # how a pool to come shares its GPUs is not known here
-    names = {*gpus.products(gpu.type), gpu.type} if gpu.type else None
-    fitting = [count for known in (there, addable) for type_, count in known.items() if names is None or type_ in names]
+    names = _names(gpu)
+    fitting = [count for known in (there, addable) for type_, count in known.items() if not names or type_ in names]
     if max(fitting, default=0) >= gpu.count:
         return None
     asked = f"It asks for {gpus.phrase(gpu)} on one node, but "
@@ -103,19 +107,25 @@ def request_phrase(resources: Resources) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]])
 
 
-def largest_phrase(resources: Resources, capacity: Capacity) -> str:
-    """What the largest nodes have, in the terms of the request."""
-    parts = [f"{capacity.cpu.normalize():f} CPU", f"{quantity.human_bytes(capacity.memory)} memory"]
-    if resources.gpu:
-        name = gpus.resource(resources.gpu)
-        counts = [
-            count
-            for (resource, type_), count in capacity.gpus.items()
-            if resource == name and (resources.gpu.type is None or type_ in (*gpus.products(resources.gpu.type),))
-        ]
-        parts.append(f"{max(counts, default=0)} such GPUs")
-    plural = "s" if capacity.nodes != 1 else ""
-    return f"{capacity.nodes} node{plural} with at most {', '.join(parts)}"
+def too_few_gpus(resources: Resources, nodes: int, capacity: Capacity, platform: Platform) -> str | None:
+    """A sentence where all nodes together have too few GPUs for a job, and no pool can add any."""
+    gpu = resources.gpu
+    if gpu is None or platform.autoscaled_gpus:
+        return None
+    name, wanted = gpus.resource(gpu), gpu.count * nodes
+    names = _names(gpu)
+    total = sum(
+        count for (res, type_), count in capacity.totals.items() if res == name and (not names or type_ in names)
+    )
+    if total >= wanted:
+        return None
+    kind = f"{gpu.type} GPUs" if gpu.type else "GPUs"
+    return f"It asks for {wanted} {kind} on {nodes} nodes, and the cluster has {total} in all: ask for fewer, or add nodes."
+
+
+def _names(gpu: Gpu) -> set[str]:
+    """What nodes with its type may call it; empty for any."""
+    return {*gpus.products(gpu.type), gpus.type_of({gpus.PRODUCT_LABEL: gpu.type})} if gpu.type else set()
 
 
 def _amount(text: str | None) -> Decimal:

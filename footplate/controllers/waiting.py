@@ -33,7 +33,7 @@ _NODES = (
     (r"Insufficient ephemeral-storage", "lack free disk"),
     (r"Too many pods", "have as many pods as they can take"),
     (r"didn't match Pod's node affinity/selector", "have another GPU type"),
-    (r"(were|is|are) unschedulable", "are closed to new pods"),
+    (r"node\(s\) were unschedulable", "are closed to new pods"),
     (r"volume node affinity conflict", "cannot reach its volume, which is in another zone or on another node"),
     (r"didn't find available persistent volumes to bind", "have no storage for its volume"),
     (r"untolerated taint(\(s\))?( \{node\.kubernetes\.io/(not-ready|unreachable)[^}]*\})", "do not answer"),
@@ -111,6 +111,8 @@ def unschedulable(message: str, resources: Resources) -> str:
     causes = list(dict.fromkeys(phrase for pattern, phrase in _NODES if re.search(pattern, text)))
     if "untolerated taint" in text and "do not answer" in causes:
         causes = [cause for cause in causes if cause != "are reserved for others" or _other_taints(text)]
+    if not causes and "minCount" in text:
+        return f"There is no room for all of its nodes now: each asks for {asked}."
     if not causes:
         return f"No node can take it now ({_first_sentence(message) or 'the scheduler gives no reason'})."
     return f"No node has room for it now: it asks for {asked}, and the nodes {_either(causes)}."

@@ -10,6 +10,7 @@ import msgspec
 from footplate.api import Condition, TrainingJob, TrainingJobStatus
 from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase, Pending
 from footplate.controllers import honoured
+from footplate.controllers.capacity import too_few_gpus
 from footplate.controllers.cluster import Pod
 from footplate.controllers.ending import Ending
 from footplate.controllers.refusal import Refusal
@@ -184,7 +185,7 @@ def _under_way(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ..
     if observed.pods_refused is not None and len(pods) < job.spec.nodes:
         text = f"Kubernetes cannot make its pods: {observed.pods_refused}."
         return Verdict(JobPhase.QUEUED, "PodsRefused", text, attempts)
-    held = _gang_waits(job, observed)
+    held = _cluster_too_small(job, observed, pods) or _gang_waits(job, observed)
     if held is not None:
         return Verdict(JobPhase.QUEUED, "Unschedulable", held, attempts)
     found = tries.worst(job, pods)
@@ -226,6 +227,15 @@ def _suspended(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ..
     if job.status.started_at is None:
         return Verdict(JobPhase.QUEUED, "QueuedByKueue", f"It waits in queue {queue} to be admitted{said}.", attempts)
     return Verdict(JobPhase.SUSPENDED, "Suspended", f"It is suspended by queue {queue}{said}.", attempts)
+
+
+def _cluster_too_small(job: TrainingJob, observed: Observed, pods: tuple[Pod, ...]) -> str | None:
+    """Only once the scheduler has said no: it knows of nodes before we do."""
+    facts = observed.facts
+    waits = any((c := pod.condition("PodScheduled")) and c.status != "True" for pod in pods)
+    if not waits or facts.platform is None:
+        return None
+    return too_few_gpus(job.spec.resources, job.spec.nodes, facts.capacity, facts.platform)
 
 
 def _gang_waits(job: TrainingJob, observed: Observed) -> str | None:

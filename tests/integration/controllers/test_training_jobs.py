@@ -192,13 +192,14 @@ async def test_a_spec_that_cannot_run_fails_at_once(place: Place, spec: dict[str
     assert await place.pods() == []
 
 
-async def test_a_gang_without_room_waits_as_a_whole_and_says_why(place: Place, node: Kubelet) -> None:
+async def test_a_gang_larger_than_the_cluster_waits_as_a_whole_and_says_why(place: Place, node: Kubelet) -> None:
     resources = {"cpu": "100m", "memory": "64Mi", "gpu": {"count": 4, "type": node.gpu_type}}
     await place.job("train", nodes=3, resources=resources)
-    job = await place.until_job("train", lambda j: phase(JobPhase.QUEUED)(j) and "lack free GPUs" in j.status.message)
+    job = await place.until_job(
+        "train", lambda j: phase(JobPhase.QUEUED)(j) and "the cluster has 8 in all" in j.status.message
+    )
     assert job.status.pending is not None
     assert job.status.pending.reason == "Unschedulable"
-    assert (job.status.message or "").endswith("All 3 nodes start together.")
     assert not [pod for pod in await place.pods() if pod["spec"].get("nodeName")]
 
 
@@ -242,3 +243,16 @@ async def test_a_job_deleted_under_it_is_an_infra_failure(place: Place) -> None:
     await place.client.delete(kinds.JOB, "train-1", place.namespace)
     job: TrainingJob = await place.until_job("train", phase(JobPhase.FAILED))
     assert job.status.message == "It failed: its Kubernetes Job was deleted."
+
+
+async def test_a_gang_without_room_waits_until_there_is_some(place: Place, node: Kubelet) -> None:
+    resources = {"cpu": "100m", "memory": "64Mi", "gpu": {"count": 4, "type": node.gpu_type}}
+    await place.job("first", resources=resources)
+    await start(place, node, "first", 1)
+    await place.job("second", nodes=2, resources=resources)
+    job = await place.until_job("second", phase(JobPhase.QUEUED))
+    assert "the nodes lack free GPUs" in (job.status.message or "")
+    assert (job.status.message or "").endswith("All 2 nodes start together.")
+    assert len([pod for pod in await place.pods() if pod["spec"].get("nodeName")]) == 1
+    await place.patch(kinds.TRAINING_JOB, "first", {"cancelled": True})
+    await start(place, node, "second", 2)
