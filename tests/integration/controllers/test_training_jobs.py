@@ -250,8 +250,7 @@ async def test_a_gang_without_room_waits_until_there_is_some(place: Place, node:
     await place.job("first", resources=resources)
     await start(place, node, "first", 1)
     await place.job("second", nodes=2, resources=resources)
-    job = await place.until_job("second", phase(JobPhase.QUEUED))
-    assert "the nodes lack free GPUs" in (job.status.message or "")
+    job = await place.until_job("second", lambda j: phase(JobPhase.QUEUED)(j) and "lack free GPUs" in j.status.message)
     assert (job.status.message or "").endswith("All 2 nodes start together.")
     assert len([pod for pod in await place.pods() if pod["spec"].get("nodeName")]) == 1
     await place.patch(kinds.TRAINING_JOB, "first", {"cancelled": True})

@@ -53,6 +53,11 @@ ASKS = "it asks for 1 CPU, 2Gi memory and 1 H100 GPU"
             "It waits for its volume to be made by the storage class.",
         ),
         (
+            "pod group is unschedulable, minCount (2) cannot be satisfied: 1 scheduled, 0 remaining, pod group preemption: "
+            "not eligible due to preemptionPolicy=Never.",
+            "There is no room for all of its nodes now: each asks for 1 CPU, 2Gi memory and 1 H100 GPU.",
+        ),
+        (
             "no nodes available to schedule pods",
             "The cluster has no nodes; it asks for 1 CPU, 2Gi memory and 1 H100 GPU.",
         ),
