@@ -22,6 +22,9 @@ NEVER = GitIgnoreSpec.from_lines(
         *(".git", ".hg", ".svn", ".venv", "__pycache__", "*.pyc", "node_modules", "*.egg-info"),
         *(".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox", ".cache"),
         *(".idea", ".vscode", ".terraform", ".DS_Store", "*.swp"),
+        # A script in a home directory: what belongs to the person, and to the machine.
+        *(".ssh", ".gnupg", ".aws", ".azure", ".config/gcloud", ".kube", ".docker", ".netrc", ".git-credentials"),
+        *(".*_history", ".local", ".jupyter", ".ipython", ".conda", ".npm"),
     ]
 )
 #: It marks a virtual environment, whatever the directory's name.

@@ -27,6 +27,12 @@ def test_what_never_belongs_to_code_stays_behind(tmp_path: Path) -> None:
     assert shipped(tmp_path) == ["pkg/mod.py", "train.py"]
 
 
+def test_a_script_in_a_home_directory_takes_no_keys_along(tmp_path: Path) -> None:
+    write(tmp_path, "train.py", ".ssh/id_ed25519", ".aws/credentials", ".config/gcloud/x", ".kube/config", ".netrc")
+    write(tmp_path, ".bash_history", ".python_history", ".local/lib/x", ".config/mine.toml")
+    assert shipped(tmp_path) == [".config/mine.toml", "train.py"]
+
+
 def test_gitignore_counts_with_git_syntax_in_each_directory(tmp_path: Path) -> None:
     write(tmp_path, "a.log", "keep.log", "build/x", "pkg/build/x", "pkg/data/1", "pkg/a.py")
     write(tmp_path, ".gitignore", text="*.log\n!keep.log\n/build/\n")
