@@ -45,7 +45,8 @@ def settle(endpoints: Endpoints, paths: ClusterPaths) -> ObjectStore:
     )
     if store != known:
         write_atomically(paths.object_store, msgspec.json.format(msgspec.json.encode(store)))
-    (paths.objects / BUCKET).mkdir(parents=True, exist_ok=True)
+    for directory in (paths.objects / BUCKET, paths.object_attributes):
+        directory.mkdir(parents=True, exist_ok=True)
     return store
 
 
@@ -53,14 +54,13 @@ def component(
     store: ObjectStore, endpoints: Endpoints, paths: ClusterPaths, binaries: Mapping[str, Path], *, attributes: bool
 ) -> Component:
     address = f"{endpoints.address}:{endpoints.s3}"
-    sidecar = paths.objects.parent / "attributes"
     command = (
         str(binaries["versitygw"]),
         f"--port={address}",
         f"--region={store.region}",
         "--quiet",
         "posix",
-        *(() if attributes else (f"--sidecar={sidecar}",)),
+        *(() if attributes else (f"--sidecar={paths.object_attributes}",)),
         str(paths.objects),
     )
     credentials = {"ROOT_ACCESS_KEY": store.access_key, "ROOT_SECRET_KEY": store.secret_key}

@@ -102,6 +102,11 @@ class ClusterPaths:
         return self.root / "s3" / "buckets"
 
     @property
+    def object_attributes(self) -> Path:
+        """What the S3 gateway keeps of objects where files take no extended attributes."""
+        return self.root / "s3" / "attributes"
+
+    @property
     def kubelet(self) -> Path:
         return self.root / "kubelet"
 

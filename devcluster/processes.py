@@ -65,10 +65,10 @@ def read(pid: int, cluster: Path) -> Process | None:
         return None
 
 
-def of_child(child: subprocess.Popen[bytes], cluster: Path) -> Process | None:
-    """A child just started; None once it has ended. For an instant of its exec a process shows no environment."""
+def of_child(child: subprocess.Popen[bytes], cluster: Path, component: str) -> Process | None:
+    """A child just started; None once it has ended. Until its exec is done it shows its parent's environment, or none."""
     while child.poll() is None:
-        if process := read(child.pid, cluster):
+        if (process := read(child.pid, cluster)) and process.component == component:
             return process
         time.sleep(0.001)
     return None

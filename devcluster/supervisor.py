@@ -156,7 +156,7 @@ class Supervised:
             logger.error("%s: %s", component.name, self.last_exit)
             return None
         self.since = time.time()
-        process = processes.of_child(child, self._paths.root)
+        process = processes.of_child(child, self._paths.root, component.name)
         if process is None:
             self._note_exit(child.pid, child.wait())
         else:
