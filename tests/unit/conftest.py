@@ -1,6 +1,7 @@
 """Runs the components against Pulumi's own mocks: what they register is what the engine would get."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +32,18 @@ class _Mocks(pulumi.runtime.Mocks):
 
 
 @pytest.fixture
-def register() -> Callable[[Callable[[], object]], Registered]:
+def pulumi_loop() -> Iterator[None]:
+    """The thread's event loop, which Pulumi's outputs take; other tests leave it unset."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(loop), return_exceptions=True))
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.fixture
+def register(pulumi_loop: None) -> Callable[[Callable[[], object]], Registered]:
     def run(program: Callable[[], object]) -> Registered:
         registered = Registered()
         pulumi.runtime.set_mocks(_Mocks(registered), project="footplate", stack="local")

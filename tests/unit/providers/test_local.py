@@ -11,6 +11,8 @@ from footplate.images.index import Built
 from providers.contract import ClusterSpec, ObjectStoreSpec, ProviderError, RegistrySpec
 from providers.local import LocalProvider
 
+pytestmark = pytest.mark.usefixtures("pulumi_loop")
+
 OPTS = pulumi.ResourceOptions()
 
 
