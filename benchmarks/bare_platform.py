@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from footplate.api import crds, labels
@@ -18,8 +19,9 @@ from footplate.api.platform import (
     Team,
     priority_class,
 )
-from footplate.controllers import kinds
+from footplate.controllers import kinds, permissions
 from footplate.kube.client import Client
+from footplate.kube.connection import Connection
 from footplate.kube.resource import Resource
 
 Json = dict[str, Any]
@@ -27,6 +29,8 @@ Json = dict[str, Any]
 CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 NAMESPACE = Resource("", "v1", "Namespace", "namespaces", False)
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts", True)
+CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False)
+CLUSTER_ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False)
 PRIORITY_CLASS = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False)
 
 ENVIRONMENT = "jupyter"
@@ -53,6 +57,28 @@ async def install_kinds(client: Client) -> None:
         body = {"metadata": {"name": priority_class(priority)}, "value": value, "preemptionPolicy": "Never"}
         await client.apply(PRIORITY_CLASS, body, manager=MANAGER)
     await install_environment(client, ENVIRONMENT, "footplate.local/jupyter:test")
+
+
+async def install_permissions(client: Client) -> None:
+    """Those of the controllers' ClusterRole, and no more, for `as_controllers`."""
+    rules = [
+        {
+            "apiGroups": rule.groups,
+            "resources": rule.resources,
+            "verbs": rule.verbs,
+            **({"resourceNames": rule.names} if rule.names else {}),
+        }
+        for rule in permissions.RULES
+    ]
+    await client.apply(CLUSTER_ROLE, {"metadata": {"name": kinds.MANAGER}, "rules": rules}, manager=MANAGER)
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": kinds.MANAGER}
+    subject = {"kind": "User", "name": kinds.MANAGER, "apiGroup": "rbac.authorization.k8s.io"}
+    binding = {"metadata": {"name": kinds.MANAGER}, "roleRef": reference, "subjects": [subject]}
+    await client.apply(CLUSTER_ROLE_BINDING, binding, manager=MANAGER)
+
+
+def as_controllers(connection: Connection) -> Connection:
+    return replace(connection, headers={"Impersonate-User": kinds.MANAGER}, groups=("system:authenticated",))
 
 
 def _established(crd: Json | None) -> bool:

@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.objects import standard_labels
 from footplate.api import labels
-from footplate.controllers.permissions import RULES
+from footplate.controllers.permissions import RULES, Rule
 
 NAME = "footplate-controllers"
 PORT = 8080
@@ -63,10 +63,7 @@ class Controllers(pulumi.ComponentResource):
         role = kubernetes.rbac.v1.ClusterRole(
             NAME,
             metadata={"name": NAME, "labels": standard_labels("controllers")},
-            rules=[
-                {"api_groups": list(rule.groups), "resources": list(rule.resources), "verbs": list(rule.verbs)}
-                for rule in RULES
-            ],
+            rules=[_rule(rule) for rule in RULES],
             opts=self._child,
         )
         binding = kubernetes.rbac.v1.ClusterRoleBinding(
@@ -150,6 +147,11 @@ class Controllers(pulumi.ComponentResource):
                 "capabilities": {"drop": ["ALL"]},
             },
         }
+
+
+def _rule(rule: Rule) -> Any:
+    fields = {"api_groups": list(rule.groups), "resources": list(rule.resources), "verbs": list(rule.verbs)}
+    return {**fields, "resource_names": list(rule.names)} if rule.names else fields
 
 
 def _selector() -> dict[str, str]:

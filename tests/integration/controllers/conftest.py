@@ -41,6 +41,7 @@ def connection(api_cluster: ApiCluster) -> Connection:
     async def install() -> None:
         async with Client(found, user_agent="footplate-test") as client:
             await bare_platform.install_kinds(client)
+            await bare_platform.install_permissions(client)
 
     asyncio.run(install())
     return found
@@ -73,7 +74,12 @@ class Place:
     async def controllers(self, **changes: Any) -> AsyncGenerator[asyncio.Task[None]]:
         stop, served = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(
-            run(self.connection, self.options(**changes), stop, serves=lambda port: served.set())
+            run(
+                bare_platform.as_controllers(self.connection),
+                self.options(**changes),
+                stop,
+                serves=lambda port: served.set(),
+            )
         )
         await asyncio.wait((task, asyncio.ensure_future(served.wait())), return_when=asyncio.FIRST_COMPLETED)
         try:
