@@ -57,8 +57,13 @@ class Run:
         """Runs on when its caller goes: a program that ends must not cut short what is being done for it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: nobody may be left to whom it is raised
 
     async def settle(self) -> None:
         """Until nothing is under way."""

@@ -11,11 +11,11 @@ from footplate.engine.providers.contract import Say
 from footplate.engine.providers.kubernetes import readiness
 from footplate.engine.providers.kubernetes.readiness import Failed, Judgement, Object, Ready, Related, Waiting
 from footplate.kube import Client, Resource
-from footplate.kube.errors import ApiError, Gone, KubeError, NotFound, UnknownKind, Unreachable
+from footplate.kube.errors import ApiError, Gone, KubeError, UnknownKind, Unreachable
 from footplate.kube.resource import POD
 
-PULSE = 1.0
-"""Seconds between looks at what the object's own watch does not show: pods, events, endpoints."""
+FIRST_LOOK, LAST_LOOK = 0.25, 4.0
+"""Seconds between looks at what the object's own watch does not show (pods, events, endpoints): more each time."""
 
 Judge: TypeAlias = Callable[[Object, Related], Judgement]
 
@@ -89,7 +89,7 @@ async def until_ready(
     watched = Watched(client, res, metadata["name"], metadata.get("namespace"))
     watched.latest = obj
     following = asyncio.create_task(watched.follow())
-    explained = ""
+    explained, pause = "", FIRST_LOOK
     try:
         async with asyncio.timeout(timeout):
             while True:
@@ -107,7 +107,7 @@ async def until_ready(
                 say(explained)
                 if stopping.is_set():
                     raise Unready(f"{explained}; stopped waiting", obj)
-                await _pulse(watched, following, stopping)
+                pause = await _pulse(watched, following, stopping, pause)
     except TimeoutError:
         raise Unready(f"{explained or 'is not ready'}; gave up after {timeout:g} s", obj) from None
     finally:
@@ -130,7 +130,7 @@ async def until_gone(
     """Also when an object of the same name but another uid is there. Raises Unready."""
     watched = Watched(client, res, name, namespace)
     following = asyncio.create_task(watched.follow())
-    trouble = "is being deleted"
+    trouble, pause = "is being deleted", FIRST_LOOK
     latest: Object = {}
     try:
         async with asyncio.timeout(timeout):
@@ -144,7 +144,7 @@ async def until_gone(
                 say(trouble)
                 if stopping.is_set():
                     raise Unready(f"{trouble}; stopped waiting", latest)
-                await _pulse(watched, following, stopping)
+                pause = await _pulse(watched, following, stopping, pause)
     except TimeoutError:
         raise Unready(f"{trouble}; gave up after {timeout:g} s", latest) from None
     finally:
@@ -157,17 +157,18 @@ def _uid(obj: Object) -> str:
     return str(cast(Object, obj.get("metadata") or {}).get("uid") or "")
 
 
-async def _pulse(watched: Watched, following: asyncio.Task[None], stopping: asyncio.Event) -> None:
-    """Until the object changes, the run is being stopped, or a moment has passed."""
+async def _pulse(watched: Watched, following: asyncio.Task[None], stopping: asyncio.Event, pause: float) -> float:
+    """Until the object changes, the run is being stopped, or `pause` has passed; the pause to make next."""
     watched.changed.clear()
     waits = {asyncio.create_task(watched.changed.wait()), asyncio.create_task(stopping.wait())}
     try:
-        await asyncio.wait({*waits, following}, timeout=PULSE, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*waits, following}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()
     if following.done():
         following.result()  # an error that the watch cannot go on from (credentials, permissions)
+    return min(pause * 1.5, LAST_LOOK)
 
 
 async def _related(client: Client, obj: Object, known: Related) -> Related:
@@ -191,9 +192,9 @@ async def _related(client: Client, obj: Object, known: Related) -> Related:
 
 
 async def _explain(client: Client, obj: Object, verdict: Waiting | Failed) -> str:
-    """The judgement, with what the pods or the last warning say of the cause."""
+    """The judgement, with what its pods or its events say of the cause."""
     try:
-        cause = await _pod_cause(client, obj) or await _last_warning(client, obj)
+        cause = await _pod_cause(client, obj) or await _last_event(client, obj)
     except ApiError:
         cause = ""  # not allowed to look: the judgement has to do
     return f"{verdict.message} ({cause})" if cause and cause not in verdict.message else verdict.message
@@ -205,28 +206,29 @@ async def _pod_cause(client: Client, obj: Object) -> str:
     if obj.get("kind") not in ("Deployment", "StatefulSet", "DaemonSet", "Job") or not labels:
         return ""
     pods = await client.list(POD, cast(Object, obj["metadata"])["namespace"], labels=labels)
-    for pod in pods.items:
-        if isinstance(readiness.judge(pod, Related()), Ready):
-            continue
+    unready = [pod for pod in pods.items if not isinstance(readiness.judge(pod, Related()), Ready)]
+    for pod in unready:
         trouble = readiness.pod_trouble(pod)
         if trouble:
             return f"pod {cast(Object, pod['metadata'])['name']} {trouble}"
+    if unready:
+        event = await _last_event(client, unready[0])
+        return f"pod {cast(Object, unready[0]['metadata'])['name']}: {event}" if event else ""
     return ""
 
 
-async def _last_warning(client: Client, obj: Object) -> str:
+async def _last_event(client: Client, obj: Object) -> str:
+    """The newest warning, else the newest of all: `Pulling: Pulling image "x"` is an answer too."""
     metadata = cast(Object, obj["metadata"])
     if not metadata.get("namespace"):
         return ""
-    try:
-        events = await client.list(
-            await client.resource("v1", "Event"),
-            metadata["namespace"],
-            fields={"involvedObject.uid": str(metadata.get("uid")), "type": "Warning"},
-        )
-    except NotFound:
-        return ""
-    newest = max(events.items, key=_event_time, default=None)
+    events = await client.list(
+        await client.resource("v1", "Event"),
+        metadata["namespace"],
+        fields={"involvedObject.uid": str(metadata.get("uid"))},
+    )
+    warnings = [event for event in events.items if event.get("type") == "Warning"]
+    newest = max(warnings or events.items, key=_event_time, default=None)
     return f"{newest.get('reason')}: {newest.get('message')}" if newest else ""
 
 

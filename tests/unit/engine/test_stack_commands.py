@@ -1,0 +1,87 @@
+"""`footplate up|preview|refresh|destroy|outputs` as a script calls them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).parents[2] / "fixtures" / "programs"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "FOOTPLATE_DATA": str(tmp_path), "FOOTPLATE_ENGINE": "embedded", "FOOTPLATE_STACK": "dev"}
+
+
+def footplate(data: dict[str, str], *arguments: str, program: str = "components") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "footplate.cli.main", *arguments, "-C", str(PROGRAMS / program)]
+    return subprocess.run(
+        command, env=data, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
+    )
+
+
+def test_a_stack_comes_up_is_asked_and_goes(data: dict[str, str]) -> None:
+    missing = footplate(data, "outputs")
+    assert missing.returncode == 3
+    assert "has not been brought up" in missing.stderr
+
+    unasked = footplate(data, "up")
+    assert unasked.returncode == 2
+    assert "add --yes" in unasked.stderr
+    assert unasked.stdout == ""
+
+    up = footplate(data, "up", "--yes")
+    assert up.returncode == 0, up.stderr
+    assert up.stdout == "hidden: [secret]\nlabel: outer-inner-label\n", "outputs alone are on stdout"
+    assert "3 created" in up.stderr
+    assert "hunter2" not in up.stdout + up.stderr
+
+    assert footplate(data, "preview", "--expect-no-changes").returncode == 0
+    changed = footplate(data, "preview", "--expect-no-changes", "-c", "shape=round")
+    assert changed.returncode == 1
+    assert '~ shape  "plain" → "round"' in changed.stdout
+
+    assert footplate(data, "outputs", "label").stdout == "outer-inner-label\n"
+    assert json.loads(footplate(data, "outputs", "-o", "json").stdout)["hidden"] == "[secret]"
+    assert footplate(data, "outputs", "hidden", "--show-secrets").stdout == "hunter2\n"
+    unknown = footplate(data, "outputs", "lable")
+    assert (unknown.returncode, "it has: hidden, label" in unknown.stderr) == (3, True)
+
+    assert footplate(data, "refresh").returncode == 0
+    gone = footplate(data, "destroy", "--yes", "-o", "json")
+    assert gone.returncode == 0
+    report = json.loads(gone.stdout)
+    assert (report["engine"], report["phase"], report["changes"]) == ("embedded", "destroy", {"delete": 3})
+
+
+def test_a_report_comes_also_when_it_fails(data: dict[str, str]) -> None:
+    failed = footplate(
+        data, "preview", "-o", "json", "--policy-pack", str(PROGRAMS / "policies" / "pack"), program="cloud"
+    )
+    assert failed.returncode == 5
+    report = json.loads(failed.stdout)
+    assert {p["policy"] for p in report["policies"] if p["mandatory"]} == {"no-public-bucket", "few-buckets"}
+    assert "2 mandatory policies are violated" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "program", "code", "message"),
+    [
+        (["preview", "-c", "shpe=x"], "components", 2, "did you mean 'shape'?"),
+        (["preview", "-c", "shape"], "components", 2, "KEY=VALUE"),
+        (["preview", "-s", "prod"], "components", 2, "stack 'prod' has no configuration file"),
+        (["preview", "-c", "shape=raises"], "components", 1, "ValueError: cannot use outer"),
+        (["up", "--yes"], "cloud", 5, "nothing was changed: 2 resources need the Pulumi CLI"),
+        (["preview", "--engine", "pulumi"], "components", 9, "no Pulumi CLI on PATH"),
+    ],
+)
+def test_what_goes_wrong_has_an_exit_code_and_a_sentence(
+    data: dict[str, str], arguments: list[str], program: str, code: int, message: str
+) -> None:
+    failed = footplate(data, *arguments, program=program)
+    assert failed.returncode == code, failed.stderr
+    assert message in failed.stderr
+    assert "Traceback" not in failed.stderr
