@@ -47,6 +47,7 @@ class Tunnel:
         self._state: Workspace | None = None
         self._last_use = 0.0
         self._heard = 0.0
+        self._trouble = ""
 
     async def serve(self, listening: socket.socket) -> str:
         """Until it has no purpose any more; says why."""
@@ -73,9 +74,13 @@ class Tunnel:
                 async with aclosing(observe(self._session, WORKSPACE, self._name, self._namespace)) as states:
                     async for raw in states:
                         self._heard = asyncio.get_running_loop().time()
+                        self._trouble = ""
                         self._take(read(raw, Workspace) if raw else None)
             except Unreachable as error:
-                self._log(str(error))
+                # Once, not at each of many tries.
+                if str(error) != self._trouble:
+                    self._trouble = str(error)
+                    self._log(self._trouble)
             except (KubeError, FootplateError) as error:
                 raise Ended(str(error)) from error
             await asyncio.sleep(_PAUSE)
