@@ -1,20 +1,18 @@
-"""Footplate: machine-learning workspaces and training jobs on Kubernetes. See `footplate.sdk`."""
+"""Footplate: machine-learning workspaces and training jobs on Kubernetes. See `footplate.sdk`.
 
-from typing import TYPE_CHECKING, Any
+The SDK is imported when it is first asked for: controllers and agents import parts of this package, and need none of it.
+What type checkers see is in `__init__.pyi`.
+"""
 
-if TYPE_CHECKING:
-    from footplate.sdk import Client, Job, RunningWorkspace, TrainingJob, Workspace
+from importlib import import_module
 
-__all__ = ["Client", "Job", "RunningWorkspace", "TrainingJob", "Workspace"]
+__all__ = ["Client", "Job", "RunningWorkspace", "TrainingJob", "Workspace"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str) -> Any:
-    # When first asked for: the controllers and the agent import parts of this package, and need no SDK.
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from footplate import sdk
-
-    return getattr(sdk, name)
+    return getattr(import_module("footplate.sdk"), name)
 
 
 def __dir__() -> list[str]:

@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from footplate.api import Environment, crds, duration
-from footplate.api.meta import ObjectMeta, Wire
+from footplate.api.meta import GROUP, ObjectMeta, Wire
 from footplate.api.quantity import human_bytes, parse
 from footplate.client import names, versions
 from footplate.client.doctor.finding import Finding, failed, ok, warning
-from footplate.controllers.gpus import GPU, type_of
 from footplate.errors import ClusterAccess, FootplateError, MachineLacks, NotInstalled
 
 _NEEDED_DISK = 5 << 30
+
+GPU = "nvidia.com/gpu"
+#: The platform's name of a node's GPU; else NVIDIA's.
+GPU_TYPES = (f"{GROUP}/gpu-type", "nvidia.com/gpu.product")
 
 
 class _DeploymentStatus(Wire, frozen=True):
@@ -148,7 +151,8 @@ def gpus(nodes: Sequence[Node]) -> Finding:
     totals: Counter[str] = Counter()
     with_gpus = [node for node in nodes if GPU in node.status.allocatable and not node.spec.unschedulable]
     for node in with_gpus:
-        totals[type_of(node.metadata.labels) or "GPU"] += int(parse(node.status.allocatable[GPU]))
+        known = (node.metadata.labels[label] for label in GPU_TYPES if label in node.metadata.labels)
+        totals[next(known, "GPU")] += int(parse(node.status.allocatable[GPU]))
     if not totals:
         return ok("GPU nodes", f"none among {len(nodes)} nodes: work that asks for GPUs waits or is refused")
     listed = ", ".join(f"{count} × {kind}" for kind, count in sorted(totals.items()))
