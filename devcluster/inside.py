@@ -21,7 +21,7 @@ def command(paths: ClusterPaths, arguments: Sequence[str]) -> list[str]:
         raise NotRunning(
             f"cluster {paths.root.name!r} has no running node", f"footplate cluster start --name {paths.root.name}"
         )
-    return ["nsenter", f"--target={pid}", "--mount", "--net", "--", *arguments]
+    return ["nsenter", f"--target={pid}", "--mount", "--net", "--root", "--", *arguments]
 
 
 def images(paths: ClusterPaths, ctr: Path) -> frozenset[str]:

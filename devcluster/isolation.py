@@ -76,12 +76,16 @@ def inside_process(paths: ClusterPaths) -> int | None:
 
 
 def join(pid: int) -> None:
-    for name, kind in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS)):
-        descriptor = os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY)
-        try:
-            _checked(_libc.setns(descriptor, kind), f"joining the {name} namespace of process {pid}")
-        finally:
-            os.close(descriptor)
+    root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)  # its own where it lives in a chroot
+    try:
+        for name, kind in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS)):
+            with Path(f"/proc/{pid}/ns/{name}").open("rb") as namespace:
+                _checked(_libc.setns(namespace.fileno(), kind), f"joining the {name} namespace of process {pid}")
+        os.fchdir(root)
+        os.chroot(".")
+        os.chdir("/")
+    finally:
+        os.close(root)
 
 
 def _unshare() -> None:
