@@ -144,7 +144,9 @@ def program_failure(code: int, errors: Sequence[str]) -> FootplateError:
     if last.startswith(("Exception: The Pulumi CLI does not support", "The Pulumi CLI does not support")):
         what = last.split("does not support", 1)[1].split(". ")[0].strip(" .")
         return ProgramFailed(f"the program uses {what}, which this engine does not support", text)
-    return ProgramFailed(f"the program failed: {last}", frames)
+    missing = last.startswith("ModuleNotFoundError") and " 'pulumi_" in last
+    remedy = "install that provider's package where the program runs (`uv add`, or pip in its virtual environment)"
+    return ProgramFailed(f"the program failed: {last}", frames, remedy if missing else None)
 
 
 async def _delete_what_left(run: Run, registry: Registry, snapshot: Snapshot) -> None:

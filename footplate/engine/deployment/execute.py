@@ -8,7 +8,7 @@ import msgspec
 
 from footplate.engine.deployment.run import Run, now
 from footplate.engine.errors import ResourceFailed
-from footplate.engine.events import Op, Step
+from footplate.engine.events import Op, Severity, Step
 from footplate.engine.providers.contract import Diff, Outcome, Provider, Request, Say
 from footplate.engine.state.model import Operation, Resource
 from footplate.engine.values import Properties, Secret
@@ -134,7 +134,7 @@ class Executor:
 
     def _result(self, new: Resource, outcome: Outcome, op: Op) -> Resource:
         for note in outcome.notes:
-            self._run.say(note, new.urn)
+            self._run.say(note, new.urn, Severity.WARNING)
         result = _stamped(_with_outputs(msgspec.structs.replace(new, id=outcome.id), outcome.outputs), op)
         if not outcome.problems:
             return result

@@ -87,7 +87,7 @@ async def run(lab: Lab, command: str, version: str, kill_after: tuple[int, float
 async def killed_until_done(lab: Lab, command: str, version: str, dice: random.Random) -> int:
     """Runs it, killing it at a random moment each time, then once to the end; how often it was really cut off."""
     cut = 0
-    for _ in range(6):
+    for _ in range(3):
         status, _ = await run(lab, command, version, (dice.randint(1, 12), dice.random() * 0.06))
         cut += status == -9
         check_state_reads(lab)
@@ -130,7 +130,7 @@ async def test_an_update_survives_being_killed_again_and_again(lab: Lab, seed: i
     dice = random.Random(seed)
     lab.write(PROGRAM)
     cut = await killed_until_done(lab, "up", "1", dice)
-    assert cut >= 2, "it was killed too late to matter"
+    assert cut >= 1, "it was killed too late to matter"
     assert len(await in_cluster(lab)) == 33
     assert in_state(lab) == set(await in_cluster(lab))
 

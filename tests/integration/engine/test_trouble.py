@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from footplate.engine.errors import DeploymentFailed, Interrupted, StackLocked
 from footplate.engine.events import Event, Op, StepWaiting
@@ -300,3 +302,17 @@ async def test_another_cluster_gets_all_of_it_anew(lab: Lab) -> None:
     assert first != second
     assert await lab.get("ConfigMap", "fixed") is not None
     assert not (await lab.up("2")).changed
+
+
+async def test_a_cluster_that_is_too_old_is_named(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def version(request: web.Request) -> web.Response:
+        return web.json_response({"major": "1", "minor": "21+", "gitVersion": "v1.21.0"})
+
+    app = web.Application()
+    app.router.add_get("/version", version)
+    async with TestServer(app) as server:
+        old = kubeconfig(lab.environ["KUBECONFIG"], tmp_path / "old", server=str(server.make_url("")).rstrip("/"))
+        monkeypatch.setenv("KUBECONFIG", old)
+        lab.write('config_map("a", name="a")')
+        with pytest.raises(ClusterAccess, match=r"runs Kubernetes 1\.21"):
+            await lab.up()

@@ -191,10 +191,11 @@ async def test_what_the_engine_does_not_do_is_refused_with_its_name(data: dict[s
         await Stack(root, "dev", environ=data).preview(lambda event: None)
 
 
-async def test_a_program_with_no_pulumi_sdk_to_import_says_so(data: dict[str, str], tmp_path: Path) -> None:
-    root = program(tmp_path, "import nowhere_to_be_found\n")
-    with pytest.raises(ProgramFailed, match="No module named 'nowhere_to_be_found'"):
+async def test_a_provider_package_that_is_not_installed_is_named(data: dict[str, str], tmp_path: Path) -> None:
+    root = program(tmp_path, "import pulumi_nowhere\n")
+    with pytest.raises(ProgramFailed, match="No module named 'pulumi_nowhere'") as caught:
         await Stack(root, "dev", environ=data).preview(lambda event: None)
+    assert "install that provider's package" in (caught.value.remedy or "")
 
 
 async def test_a_protected_component_is_not_destroyed(data: dict[str, str], tmp_path: Path) -> None:

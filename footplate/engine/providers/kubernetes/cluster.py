@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
+from footplate.client import versions
 from footplate.engine.providers.kubernetes.kinds import Kind
 from footplate.engine.providers.kubernetes.settings import Settings
 from footplate.engine.values import Properties, plain
@@ -15,6 +17,7 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._client: Client | None = None
+        self._verified: asyncio.Task[None] | None = None
         self._declared: dict[tuple[str, str, str], bool] = {}
         """(group, version, kind) of the CRDs of this run → whether namespaced."""
         self._names: dict[tuple[str, str, str], str] = {}
@@ -30,6 +33,15 @@ class Cluster:
     @property
     def default_namespace(self) -> str:
         return self.settings.namespace or self.client.connection.namespace or "default"
+
+    async def verify(self) -> None:
+        """That the cluster answers, and is of a version that Footplate supports: asked once."""
+        if self._verified is None:
+            self._verified = asyncio.create_task(self._verify())
+        await asyncio.shield(self._verified)
+
+    async def _verify(self) -> None:
+        versions.require(await self.client.version())
 
     async def api(self, kind: Kind) -> Resource:
         """Raises UnknownKind."""

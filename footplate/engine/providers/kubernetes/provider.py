@@ -51,6 +51,7 @@ class KubernetesProvider:
         inputs = naming.named(inputs, check.name, check.old)
         if self._cluster is not None:
             async with answered(f"look up {kind.kind}"):
+                await self._cluster.verify()
                 # A kind that nobody knows yet is taken for namespaced, as pulumi-kubernetes does.
                 if await self._cluster.namespaced(kind) is False:
                     inputs = naming.without_namespace(inputs)
@@ -150,9 +151,8 @@ class KubernetesProvider:
         kind = kind_of(resource.type, resource.inputs)
         id = resource.id
         async with answered(f"read {kind.kind} {id}"):
-            api = await self._cluster.api(kind)
             namespace, name = naming.split_id(id)
-            if api.namespaced and namespace is None:
+            if namespace is None and await self._cluster.namespaced(kind):
                 id = naming.object_id(name, self._cluster.default_namespace)
             live = await self._get(kind, id)
         if live is None:
