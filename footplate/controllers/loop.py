@@ -18,6 +18,7 @@ from footplate.api import TrainingJob, Workspace
 from footplate.api.meta import API_VERSION, ObjectMeta
 from footplate.controllers.refusal import Refusal
 from footplate.kube.client import Client
+from footplate.kube.errors import NotFound
 from footplate.kube.events import Recorder, Regarding
 from footplate.kube.informer import Informer
 from footplate.kube.metrics import Metrics
@@ -109,7 +110,10 @@ async def write_status(shared: Shared, informer: Informer[O], obj: O, status: An
         "resourceVersion": obj.metadata.resource_version,
     }
     body = {"metadata": metadata, "status": msgspec.to_builtins(status)}
-    informer.learn(await shared.client.replace(informer.resource, body, subresource="status", type=informer.type))
+    try:
+        informer.learn(await shared.client.replace(informer.resource, body, subresource="status", type=informer.type))
+    except NotFound:
+        pass  # deleted meanwhile: nobody reads it any more
 
 
 def tell(shared: Shared, obj: Workspace | TrainingJob, said: list[Said]) -> None:

@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 class Timing:
     """Seconds."""
 
-    duration: int = 10
+    duration: int = 12
     """How long others leave an unrenewed Lease alone."""
-    deadline: float = 7.0
+    deadline: float = 9.0
     """How long the holder acts on after its last renewal."""
     retry: float = 2.0
 
@@ -85,6 +85,8 @@ class LeaderElection:
         self._clock, self._now, self._changed = clock, now, changed
         self._seen: tuple[str, float] = ("", 0.0)
         """The Lease's version, and when it was first seen, by our clock."""
+        self._held: Lease | None = None
+        """As we last wrote it."""
         self._until = float("-inf")
 
     def is_leader(self) -> bool:
@@ -95,7 +97,7 @@ class LeaderElection:
 
         Cancelling it cancels `lead`, then gives the Lease back.
         """
-        while not await self._attempt():  # noqa: ASYNC110 (polls the API server, not this process)
+        while not await self._attempt(self._timing.deadline):  # noqa: ASYNC110 (polls the API server, not this process)
             await asyncio.sleep(self._timing.retry)
         log.info("leading as %s", self._identity)
         self._changed(True)
@@ -119,37 +121,42 @@ class LeaderElection:
         """Until the Lease is lost."""
         while self.is_leader():
             await asyncio.sleep(self._timing.retry)
-            await self._attempt()
+            await self._attempt(self._until - self._clock())
 
-    async def _attempt(self) -> bool:
-        """One try to take or renew the Lease."""
+    async def _attempt(self, timeout: float) -> bool:
+        """One try to take or renew the Lease. A slow server gets as long as there is: asking anew would slow it more."""
         started = self._clock()
         try:
-            async with asyncio.timeout(self._timing.retry * 1.5):
+            async with asyncio.timeout(timeout):
                 if not await self._take():
                     return False
         except (Conflict, AlreadyExists):
+            self._held = None
             return False
         except (KubeError, TimeoutError) as error:
+            self._held = None
             log.warning("Lease %s/%s: %s", self._namespace, self._name, error or "no answer in time")
             return False
         self._until = started + self._timing.deadline
         return True
 
     async def _take(self) -> bool:
-        try:
-            lease = await self._client.get(LEASE, self._name, self._namespace, type=Lease)
-        except NotFound:
-            await self._client.create(LEASE, self._body(self._spec(LeaseSpec())), self._namespace)
-            return True
-        version = lease.metadata.resource_version
-        if version != self._seen[0]:
-            self._seen = (version, self._clock())
-        if not may_take(lease.spec, self._identity, self._former, self._clock() - self._seen[1]):
-            if lease.spec.holder_identity != self._identity:
+        lease = self._held
+        if lease is None:
+            try:
+                lease = await self._client.get(LEASE, self._name, self._namespace, type=Lease)
+            except NotFound:
+                body = self._body(self._spec(LeaseSpec()))
+                self._held = await self._client.create(LEASE, body, self._namespace, type=Lease)
+                return True
+            version = lease.metadata.resource_version
+            if version != self._seen[0]:
+                self._seen = (version, self._clock())
+            if not may_take(lease.spec, self._identity, self._former, self._clock() - self._seen[1]):
                 self._until = float("-inf")
-            return False
-        await self._client.replace(LEASE, self._body(self._spec(lease.spec), version), self._namespace, type=Lease)
+                return False
+        body = self._body(self._spec(lease.spec), lease.metadata.resource_version)
+        self._held = await self._client.replace(LEASE, body, self._namespace, type=Lease)
         return True
 
     def _spec(self, before: LeaseSpec) -> LeaseSpec:

@@ -6,8 +6,11 @@ limits, 400 reads and 200 writes), streams (watches, logs, exec) live long and m
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import ssl
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +18,6 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
-import tenacity
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -39,6 +41,12 @@ class RetryPolicy:
     first: float = 0.1
     longest: float = 10.0
     """Seconds between attempts at most, a server's Retry-After included."""
+
+    def delay(self, error: Exception, attempt: int, chance: float) -> float:
+        if isinstance(error, ApiError) and error.retry_after is not None:
+            # The server names the same second to all who wait: spread them.
+            return min(error.retry_after, self.longest) + chance / 2
+        return min(self.first * 2 ** (attempt - 1), self.longest) * chance
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ class Transport:
         self._observe = observe
         self.gate: Callable[[], None] | None = None
         """Asked before every write is sent; what it raises goes to the caller."""
+        self.latency = 0.0
+        """Seconds that ordinary requests took of late: a moving mean, by which callers can spare a busy server."""
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._tls: dict[ClientCertificate | None, ssl.SSLContext] = {}
         self._host = URL(connection.server).authority
@@ -96,19 +106,20 @@ class Transport:
         """The body of a successful answer. A request that is not idempotent is repeated only if it was not processed."""
         repeatable = method in IDEMPOTENT if idempotent is None else idempotent
 
-        async def once() -> bytes:
-            async with self.open(method, path, query, body, content_type, accept=accept) as response:
-                return await self._guard(response.read())
-
-        async for attempt in tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self._retry.attempts),
-            wait=self._wait,
-            retry=tenacity.retry_if_exception(lambda error: _retriable(error, repeatable)),
-            reraise=True,
-        ):
-            with attempt:
-                return await once()
-        raise AssertionError("unreachable")
+        attempt = 1
+        while True:
+            started = time.monotonic()
+            try:
+                async with self.open(method, path, query, body, content_type, accept=accept) as response:
+                    answer = await self._guard(response.read())
+            except (ApiError, Unreachable) as error:
+                if attempt >= self._retry.attempts or not _retriable(error, repeatable):
+                    raise
+                await asyncio.sleep(self._retry.delay(error, attempt, random.random()))
+                attempt += 1
+                continue
+            self.latency += (time.monotonic() - started - self.latency) / 20
+            return answer
 
     @asynccontextmanager
     async def open(
@@ -260,14 +271,6 @@ class Transport:
             error.message = f"{where} redirects to {response.headers.get('Location')}: is it a Kubernetes API server?"
         error.args = (error.message,)
         return error
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, ApiError) and error.retry_after is not None:
-            # The server names the same second to all who wait: spread them.
-            return min(error.retry_after, self._retry.longest) + tenacity.wait_random(0, 0.5)(state)
-        backoff = tenacity.wait_random_exponential(multiplier=self._retry.first, max=self._retry.longest)
-        return backoff(state)
 
     def _count(self, code: str, method: str) -> None:
         if self._observe is not None:

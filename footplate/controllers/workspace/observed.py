@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from footplate.api import Workspace, quantity
 from footplate.api.workspace import WorkspacePhase
@@ -28,6 +29,8 @@ class Observed:
     service: bool = False
     new_token: str = ""
     """For the owner's Secret, where it is not known to be there."""
+    settle: timedelta = timedelta(seconds=2)
+    """For which a start is not spoken of; longer while the API server is busy."""
     vanished: str | None = None
     """UID of a pod that was made and is gone before any status spoke of it."""
     refused: Refusal | None = None

@@ -34,8 +34,7 @@ from footplate.controllers.workspace.observed import (
 from footplate.kube.conditions import find_condition, remove_condition, set_condition
 
 _SERVER = "JupyterLab"
-SETTLE = timedelta(seconds=2)
-"""Timestamps are whole seconds: between one and two of them."""
+_PASSING = frozenset({"Scheduling", "Preparing", "Starting"})
 
 
 @dataclass(frozen=True)
@@ -100,11 +99,11 @@ def judge(ws: Workspace, observed: Observed, now: datetime) -> Verdict:
 def _passing(ws: Workspace, observed: Observed, verdict: Verdict, now: datetime) -> bool:
     """It is coming up: most often it is ready before a person has read how far it got, so a start costs one status."""
     pod = observed.pod
-    starting = verdict.phase is WorkspacePhase.STARTING and verdict.pod is not None
+    starting = verdict.reason in _PASSING and verdict.pod is not None
     told = ws.status.phase not in (None, WorkspacePhase.STARTING)
     if not starting or pod is None or (told and ws.status.observed_generation == ws.metadata.generation):
         return False
-    return any(now - moment < SETTLE for moment in _steps(pod))
+    return any(now - moment < observed.settle for moment in _steps(pod))
 
 
 def _steps(pod: Pod) -> list[datetime]:
@@ -124,7 +123,7 @@ def next_look(ws: Workspace, observed: Observed, now: datetime) -> timedelta | N
     pod = observed.pod
     if pod is not None and not (pod.ready or pod.ended or pod.leaving) and ws.status.started_at is None:
         given = _given_node(pod)
-        due += [moment + SETTLE for moment in _steps(pod)]
+        due += [moment + observed.settle for moment in _steps(pod)]
         due += [given + observed.bounds.start] if given is not None else []
     due = [moment for moment in due if moment > now]
     return min(due) - now if due else None

@@ -22,7 +22,6 @@ from footplate.controllers.process import Options, run
 from footplate.kube.client import Client
 from footplate.kube.connection import Connection, load_connection
 from footplate.kube.errors import KubeError, NotFound
-from footplate.kube.lease import Timing
 from footplate.kube.resource import Resource
 from tests.conftest import ApiCluster
 from tests.integration.controllers.kubelet import Kubelet, kubelet
@@ -67,7 +66,7 @@ class Place:
         await bare_platform.install_settings(self.client, self.system, self.settings)
 
     def options(self, **changes: Any) -> Options:
-        quick = Options(self.system, port=0, timing=Timing(duration=8, deadline=6.0, retry=1.0), bounds=QUICK)
+        quick = Options(self.system, port=0, bounds=QUICK)
         return replace(quick, **changes)
 
     @asynccontextmanager
