@@ -16,7 +16,7 @@ from footplate import sdk
 from footplate.bringup import notebook
 from footplate.client import blocking, jobs
 from footplate.client.session import Session
-from footplate.client.store import open_team_store, using
+from footplate.client.store import team_store, using
 from footplate.client.workspaces import Wait
 from footplate.errors import Conflict, NotFound, WorkloadFailed
 
@@ -111,10 +111,10 @@ def _newest_checkpoint(client: sdk.Client, job: sdk.Job) -> int:
 
 
 async def _committed(session: Session, prefix: str) -> list[int]:
-    team = await open_team_store(session)
-    with using(team, "list the checkpoints"):
-        pages = obstore.list(team.store, team.at(prefix))  # pyright: ignore[reportUnknownMemberType] (an optional arrow type)
-        names = [item["path"].rsplit("/", 2)[1:] async for page in pages for item in page]
+    async with team_store(session) as team:
+        with using(team, "list the checkpoints"):
+            pages = obstore.list(team.store, team.at(prefix))  # pyright: ignore[reportUnknownMemberType] (an optional type)
+            names = [item["path"].rsplit("/", 2)[1:] async for page in pages for item in page]
     return [int(directory.removeprefix("step-")) for directory, file in names if file.startswith(".commit-")]
 
 

@@ -14,8 +14,20 @@ ENVIRONMENT = _BY_KIND["Environment"]
 
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps", True)
 SECRET = Resource("", "v1", "Secret", "secrets", True)
+SERVICE = Resource("", "v1", "Service", "services", True)
 NODE = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments", True)
 CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 
-__all__ = ["CONFIG_MAP", "CRD", "DEPLOYMENT", "ENVIRONMENT", "NODE", "POD", "SECRET", "TRAINING_JOB", "WORKSPACE"]
+__all__ = [
+    "CONFIG_MAP",
+    "CRD",
+    "DEPLOYMENT",
+    "ENVIRONMENT",
+    "NODE",
+    "POD",
+    "SECRET",
+    "SERVICE",
+    "TRAINING_JOB",
+    "WORKSPACE",
+]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
 import obstore
 from obstore import exceptions
 from obstore.store import GCSStore, S3Store
 
 from footplate.api.platform import ObjectStore as Description
 from footplate.client.kinds import SECRET
+from footplate.client.service_forward import forwarded, service_of
 from footplate.client.session import Session
 from footplate.errors import BadUsage, ClusterAccess, FootplateError, Refused
 from footplate.kube.errors import Forbidden, NotFound
@@ -37,11 +40,20 @@ class Location:
         return "/".join(part for part in (self.key, path) if part)
 
 
-async def open_team_store(session: Session) -> Location:
-    """At the team's `dataUri`."""
+@asynccontextmanager
+async def team_store(session: Session) -> AsyncGenerator[Location]:
+    """At the team's `dataUri`. A store that is a Service of the cluster is reached through the API server."""
     platform, team = await session.platform(), await session.team()
-    found = await _credentials(session, platform.object_store)
-    return locate(team.data_uri, platform.object_store, {**session.environ, **found})
+    description = platform.object_store
+    environ = {**session.environ, **await _credentials(session, description)}
+    service = service_of(description.endpoint)
+    if service is None or "KUBERNETES_SERVICE_HOST" in session.environ:
+        yield locate(team.data_uri, description, environ)
+        return
+    with session.doing("reach the object store"):
+        async with forwarded(session.kube, service) as port:
+            local = msgspec.structs.replace(description, endpoint=f"http://127.0.0.1:{port}")
+            yield replace(locate(team.data_uri, local, environ), endpoint=description.endpoint)
 
 
 async def _credentials(session: Session, store: Description) -> dict[str, str]:
@@ -130,6 +142,10 @@ async def listable(location: Location) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    """obstore's messages go on with a dump of the whole error."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].removesuffix(".")[:300]
+    """obstore's messages go on with a dump of the whole error; what the store itself said is in the middle of it."""
+    text = str(error).strip() or type(error).__name__
+    status = re.search(r"status code: ([^:\n]+)", text)
+    said = re.search(r"<Code>(.*?)</Code><Message>(.*?)</Message>", text)
+    if status and said:
+        return f"{status[1]} ({said[1]}: {said[2].removesuffix('.')})"
+    return text.splitlines()[0].removesuffix(".")[:300]

@@ -65,7 +65,27 @@ class InClusterStore(pulumi.ComponentResource):
             opts=self._child,
         )
         self._deployment(args.image)
+        self._reachable()
         self.register_outputs({"endpoint": ENDPOINT})
+
+    def _reachable(self) -> None:
+        """Who can log in may open a connection from outside of the cluster; the store's keys are needed all the same."""
+        kubernetes.rbac.v1.Role(
+            NAME,
+            metadata=self._metadata,
+            rules=[
+                {"api_groups": [""], "resources": ["services", "pods"], "verbs": ["get", "list"]},
+                {"api_groups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+            ],
+            opts=self._child,
+        )
+        kubernetes.rbac.v1.RoleBinding(
+            NAME,
+            metadata=self._metadata,
+            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
+            subjects=[{"kind": "Group", "name": "system:authenticated", "api_group": "rbac.authorization.k8s.io"}],
+            opts=self._child,
+        )
 
     def _deployment(self, image: str) -> None:
         confined = {"allow_privilege_escalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -84,7 +104,16 @@ class InClusterStore(pulumi.ComponentResource):
                 {
                     "name": "gateway",
                     "image": image,
-                    "args": ["--port", f":{PORT}", "--health", "/health", "posix", "/data"],
+                    # One process alone writes, and the directory above the buckets is not its to write lock files in.
+                    "args": [
+                        "--port",
+                        f":{PORT}",
+                        "--health",
+                        "/health",
+                        "posix",
+                        "--disable-object-lock-file",
+                        "/data",
+                    ],
                     "env_from": [{"secret_ref": {"name": NAME}}],
                     "ports": [{"name": "s3", "container_port": PORT}],
                     "readiness_probe": {"http_get": {"path": "/health", "port": "s3"}, "period_seconds": 2},

@@ -16,7 +16,7 @@ from footplate.client.code.archive import Archive, pack
 from footplate.client.code.tree import Limits, Tree, survey
 from footplate.client.observing import Report, silent
 from footplate.client.session import Session
-from footplate.client.store import Location, exists, open_team_store, using
+from footplate.client.store import Location, exists, team_store, using
 
 T = TypeVar("T")
 
@@ -41,10 +41,10 @@ async def packed(
 ) -> AsyncGenerator[Parcel]:
     """Raises Refused where the code is over the limits, before any of it is read."""
     tree = await _in_thread(lambda progress: survey(root, limits or Limits(), progress), report)
-    location = await open_team_store(session)
-    with ExitStack() as stack:
-        archive = await _in_thread(lambda progress: stack.enter_context(pack(tree, progress)), report)
-        yield Parcel(f"{location.bucket}/{location.at(name(archive))}", tree, archive, location)
+    async with team_store(session) as location:
+        with ExitStack() as stack:
+            archive = await _in_thread(lambda progress: stack.enter_context(pack(tree, progress)), report)
+            yield Parcel(f"{location.bucket}/{location.at(name(archive))}", tree, archive, location)
 
 
 def name(archive: Archive) -> str:

@@ -141,10 +141,10 @@ async def _team(session: Session) -> Finding:
 async def _object_store(session: Session) -> Finding:
     from footplate.client import store
 
-    location = await store.open_team_store(session)
-    with store.using(location, "reach the object store"):
-        await store.listable(location)
-    return ok("object store", f"{location.bucket} at {location.endpoint}")
+    async with store.team_store(session) as location:
+        with store.using(location, "reach the object store"):
+            await store.listable(location)
+        return ok("object store", f"{location.bucket} at {location.endpoint}")
 
 
 async def _environments(session: Session) -> Finding:

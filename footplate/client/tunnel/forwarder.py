@@ -15,16 +15,14 @@ from contextlib import AsyncExitStack
 
 from footplate.api import Workspace
 from footplate.api.workspace import PORT, WorkspacePhase
+from footplate.client.relaying import CHUNK, relay
 from footplate.kube.client import Client
 from footplate.kube.errors import KubeError
 from footplate.kube.streams import PodConnection
 
-_CHUNK = 64 * 1024
 #: Seconds that a request waits for a pod, before it gets the page that says why there is none.
 _PATIENCE = 20.0
 _PAUSE = 0.5
-#: Seconds that an answer may still take after the client has sent all it will.
-_LINGER = 10.0
 
 
 class Forwarder:
@@ -39,7 +37,7 @@ class Forwarder:
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
         """Starts taking connections; close the server, then `stop`."""
-        return await asyncio.start_server(self._accept, sock=listening, limit=_CHUNK)
+        return await asyncio.start_server(self._accept, sock=listening, limit=CHUNK)
 
     async def stop(self) -> None:
         for task in self._open:
@@ -59,7 +57,7 @@ class Forwarder:
             writer.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = await reader.read(_CHUNK)
+        first = await reader.read(CHUNK)
         if not first:
             return
         async with AsyncExitStack() as stack:
@@ -69,7 +67,7 @@ class Forwarder:
                 await writer.drain()
                 return
             await pod.write(first)
-            await _relay(reader, writer, pod)
+            await relay(reader, writer, pod)
 
     async def _connect(self, stack: AsyncExitStack) -> PodConnection | None:
         """To the pod as soon as there is one that is ready; None when that takes too long."""
@@ -87,34 +85,6 @@ class Forwarder:
             if stopped or loop.time() > deadline:
                 return None
             await asyncio.sleep(_PAUSE)
-
-
-async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pod: PodConnection) -> None:
-    """Until the pod closes, or the client has closed and had time for the rest of its answer."""
-    upward = asyncio.create_task(_up(reader, pod))
-    downward = asyncio.create_task(_down(writer, pod))
-    try:
-        await asyncio.wait([upward, downward], return_when=asyncio.FIRST_COMPLETED)
-        if not downward.done():
-            upward.result()
-            await asyncio.wait([downward], timeout=_LINGER)
-        if downward.done():
-            downward.result()
-    finally:
-        upward.cancel()
-        downward.cancel()
-        await asyncio.gather(upward, downward, return_exceptions=True)
-
-
-async def _up(reader: asyncio.StreamReader, pod: PodConnection) -> None:
-    while data := await reader.read(_CHUNK):
-        await pod.write(data)
-
-
-async def _down(writer: asyncio.StreamWriter, pod: PodConnection) -> None:
-    while data := await pod.read():
-        writer.write(data)
-        await writer.drain()
 
 
 def _page(state: Workspace | None) -> bytes:
