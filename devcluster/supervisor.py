@@ -252,9 +252,14 @@ class Supervisor:
                 await asyncio.wait_for(self._changed.wait(), 60)
             self._changed.clear()
             status = Status(self._digests, {name: known.status() for name, known in self._components.items()})
-            write_atomically(self._paths.status, msgspec.json.encode(status))
-            for name in [*self._components, SUPERVISOR]:
-                trim_log(self._paths.log(name))
+            try:
+                for name in [*self._components, SUPERVISOR]:
+                    trim_log(self._paths.log(name))
+                write_atomically(self._paths.status, msgspec.json.encode(status))
+            except OSError as error:  # a full disk must not end the supervision
+                logger.error("the status could not be written: %s", error)
+                await asyncio.sleep(1)
+                self._changed.set()
             await asyncio.sleep(0.05)
 
     async def _keep_sentinel(self) -> None:

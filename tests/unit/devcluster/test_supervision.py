@@ -104,6 +104,23 @@ def test_only_processes_of_the_cluster_are_ended_and_stubborn_ones_too(tmp_path:
             child.stdout.close()  # type: ignore[union-attr]
 
 
+def test_a_child_is_known_as_its_component_and_never_as_its_parent(tmp_path: Path) -> None:
+    """Between fork and exec it has its parent's environment: tried many times, under a parent of the same cluster."""
+    script = f"""
+import os, pathlib, subprocess
+from devcluster import processes
+cluster = pathlib.Path({str(tmp_path)!r})
+for _ in range(50):
+    child = subprocess.Popen(["sleep", "60"], env={{**os.environ, "FOOTPLATE_COMPONENT": "etcd"}}, start_new_session=True)
+    found = processes.of_child(child, cluster, "etcd")
+    assert found == processes.read(child.pid, cluster) and found.component == "etcd", found
+    child.kill(); child.wait()
+    assert processes.of_child(child, cluster, "etcd") is None
+"""
+    parent = {**os.environ, "FOOTPLATE_CLUSTER": str(tmp_path), "FOOTPLATE_COMPONENT": "supervisor"}
+    subprocess.run([sys.executable, "-c", script], env=parent, check=True)
+
+
 def test_a_lock_is_waited_for_and_survives_its_files_removal(tmp_path: Path) -> None:
     path, order = tmp_path / "lock", list[str]()
     waiting = threading.Event()
