@@ -36,6 +36,7 @@ PROGRAM = """
                 metadata={"name": f"{name}-account", "namespace": NAMESPACE, "labels": {**labels, "v": version}},
                 opts=options(parent=self, depends_on=[first, secret]),
             )
+            k8s.core.v1.ServiceAccount(f"{name}-bare", metadata={"name": f"{name}-bare", "namespace": NAMESPACE}, opts=child)
             self.register_outputs({"account": account.metadata["name"]})
 
     for index in range(8):
@@ -53,6 +54,7 @@ PROGRAM = """
     )
     pulumi.export("version", version)
 """
+NOT_OURS = {"ConfigMap kube-root-ca.crt", "ServiceAccount default"}
 KINDS = {"ConfigMap": "v1", "Secret": "v1", "ServiceAccount": "v1", "Deployment": "apps/v1"}
 
 
@@ -112,9 +114,9 @@ async def in_cluster(lab: Lab) -> dict[str, Object]:
     found: dict[str, Object] = {}
     for kind, api in KINDS.items():
         res = await lab.client.resource(api, kind)
-        listing = await lab.client.list(res, lab.namespace, labels={"lab": "kill"})
+        listing = await lab.client.list(res, lab.namespace)
         found.update({f"{kind} {item['metadata']['name']}": item for item in listing.items})
-    return found
+    return {name: item for name, item in found.items() if name not in NOT_OURS}
 
 
 def in_state(lab: Lab) -> set[str]:
@@ -131,13 +133,13 @@ async def test_an_update_survives_being_killed_again_and_again(lab: Lab, seed: i
     lab.write(PROGRAM)
     cut = await killed_until_done(lab, "up", "1", dice)
     assert cut >= 1, "it was killed too late to matter"
-    assert len(await in_cluster(lab)) == 33
+    assert len(await in_cluster(lab)) == 41
     assert in_state(lab) == set(await in_cluster(lab))
 
     # Replacements: config maps and secrets with fixed names are deleted first, generated ones after.
     await killed_until_done(lab, "up", "2", dice)
     after = await in_cluster(lab)
-    assert len(after) == 33, sorted(after)
+    assert len(after) == 41, sorted(after)
     assert in_state(lab) == set(after)
     assert all(item["data"] == {"v": "2"} for name, item in after.items() if name.startswith("ConfigMap"))
 

@@ -408,11 +408,18 @@ async def test_what_is_there_already_is_not_taken_over_silently(lab: Lab) -> Non
 
 
 async def test_what_footplate_made_is_found_again_when_the_state_was_lost(lab: Lab) -> None:
-    lab.write('config_map("a", name="a")')
+    lab.write(
+        """
+        config_map("a", name="a")
+        # Of an object that is all name, a field manager is not easily known.
+        k8s.core.v1.ServiceAccount("bare", metadata={"name": "bare", "namespace": NAMESPACE})
+        """
+    )
     await lab.up()
     (lab.stack().folder / "state.json").unlink()
     await lab.up()
     assert any("took over ConfigMap" in message for message in lab.said())
+    assert any("took over ServiceAccount" in message for message in lab.said())
     assert not (await lab.up()).changed
 
 

@@ -75,7 +75,7 @@ def test_string_data_is_sent_as_data_so_that_it_can_be_taken_away() -> None:
     sent = to_object({"stringData": Secret({"a": "x"}), "data": {"b": "eQ=="}, "metadata": {"uid": "1"}}, SECRET)
     assert sent["data"] == {"a": base64.b64encode(b"x").decode(), "b": "eQ=="}
     assert "stringData" not in sent
-    assert sent["metadata"] == {}
+    assert sent["metadata"] == {"annotations": {}}
 
 
 def test_all_data_of_a_secret_is_secret_in_the_state() -> None:

@@ -83,9 +83,15 @@ def kind_of(type: str, inputs: Properties) -> Kind:
 
 
 def to_object(inputs: Properties, kind: Kind) -> dict[str, Any]:
-    """What is sent to the API server: no secret marks, no read-only fields, `stringData` of a Secret as `data`."""
+    """What is sent to the API server: no secret marks, no read-only fields, `stringData` of a Secret as `data`.
+
+    Always with annotations, if only with none: server-side apply notes as manager of an object only who names a field of
+    it, and of an object that is all name (a plain ServiceAccount) nobody would know that it is ours.
+    """
     found: dict[str, Any] = _rekeyed(plain(inputs), _DASHED)
     metadata = {key: value for key, value in _mapping(found.get("metadata")).items() if key not in READ_ONLY}
+    if not kind.patch:
+        metadata.setdefault("annotations", {})
     found = {**found, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
     if kind.is_secret and isinstance(found.get("stringData"), dict):
         # Kept as stringData it could never be taken away again: the server merges it and forgets it.
