@@ -13,6 +13,7 @@ from devcluster.errors import PreflightError
 from devcluster.spec import ClusterSpec, Profile
 
 DISK_MIB: dict[Profile, int] = {"api": 300, "full": 2000}  # etcd, logs and, with a node, images
+KEPT_MIB = 50  # to start one again
 
 # Program → Debian's package. Runc comes from there: built as a Go module it lacks seccomp.
 PACKAGES: Mapping[str, str] = {
@@ -33,9 +34,10 @@ def check(spec: ClusterSpec, root: Path, effective_user: int) -> None:
         )
     check_writable(root)
     free = shutil.disk_usage(existing(root)).free >> 20
-    if free < DISK_MIB[spec.profile]:
+    needed = KEPT_MIB if root.exists() else DISK_MIB[spec.profile]
+    if free < needed:
         raise PreflightError(
-            f"a cluster of profile {spec.profile} needs {DISK_MIB[spec.profile]} MiB in {root}, {free} MiB are free",
+            f"a cluster of profile {spec.profile} needs {needed} MiB in {root}, {free} MiB are free",
             "make room, or set FOOTPLATE_DATA to a directory on a larger disk",
         )
 
