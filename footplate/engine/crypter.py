@@ -14,7 +14,7 @@ import base64
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -91,21 +91,27 @@ class Keyring:
         if len(parts) != 3 or parts[0] != "v1":
             raise StateUnreadable(f"{salt!r} is no salt of Pulumi's passphrase secrets")
         kept = self._kept(create=False)
-        known = kept.keys.get(salt) if self._given is None else None
-        passphrase = self._given if self._given is not None else kept.passphrase
-        key = base64.b64decode(known) if known else _derive(passphrase, base64.b64decode(parts[1]))
-        try:
-            right = Crypter(key, salt).decrypt(parts[2]) == "pulumi"
-        except StateUnreadable:
-            right = False
-        if not right:
-            raise StateUnreadable(
-                "the passphrase is not the one that these secrets were encrypted with"
-                if self._given is not None or kept.passphrase
-                else "the configuration or state has secrets, and no passphrase is given",
-                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE",
-            )
-        return self._remember(salt, key, kept)
+        for key in self._keys(salt, base64.b64decode(parts[1]), kept):
+            try:
+                if Crypter(key, salt).decrypt(parts[2]) == "pulumi":
+                    return self._remember(salt, key, kept)
+            except StateUnreadable:
+                continue
+        raise StateUnreadable(
+            "the passphrase is not the one that these secrets were encrypted with"
+            if self._given is not None or kept.passphrase
+            else "the configuration or state has secrets, and no passphrase is given",
+            "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE",
+        )
+
+    def _keys(self, salt: str, raw: bytes, kept: _Kept) -> Iterator[bytes]:
+        """What may open it: what opened it before, the given passphrase, the one that was made when none was given."""
+        if salt in kept.keys:
+            yield base64.b64decode(kept.keys[salt])
+        if self._given is not None:
+            yield _derive(self._given, raw)
+        if kept.passphrase:
+            yield _derive(kept.passphrase, raw)
 
     def passphrase(self) -> str:
         """For the Pulumi CLI: the given one, or the one kept (made where there is none)."""

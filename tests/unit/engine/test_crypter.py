@@ -36,6 +36,12 @@ def test_a_passphrase_that_nobody_gave_is_made_and_kept_private(tmp_path: Path) 
     assert Keyring(path, {"PULUMI_CONFIG_PASSPHRASE": Keyring(path, {}).passphrase()}).unlock(crypter.salt)
 
 
+def test_a_passphrase_given_later_does_not_shut_out_what_was_made_without(tmp_path: Path) -> None:
+    crypter = Keyring(tmp_path / "a", {}).new()
+    later = Keyring(tmp_path / "a", {"PULUMI_CONFIG_PASSPHRASE": "for the stack file"})
+    assert later.unlock(crypter.salt).decrypt(crypter.encrypt("x")) == "x"
+
+
 def test_a_wrong_passphrase_is_told_from_damage(tmp_path: Path) -> None:
     salt = Keyring(tmp_path / "a", {"PULUMI_CONFIG_PASSPHRASE": "right"}).new().salt
     with pytest.raises(StateUnreadable, match="not the one"):

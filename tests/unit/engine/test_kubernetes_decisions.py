@@ -1,13 +1,15 @@
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from footplate.engine import paths
 from footplate.engine.changes import compare, forcing
 from footplate.engine.deployment.refresh import observed
-from footplate.engine.deployment.registry import default_name, forcing_keys, provider_inputs
+from footplate.engine.deployment.registry import Registry, default_name, forcing_keys, provider_inputs
 from footplate.engine.errors import ResourceFailed, Unsupported
 from footplate.engine.providers.kubernetes import compare as objects
 from footplate.engine.providers.kubernetes import fixed, naming
@@ -270,6 +272,20 @@ def test_the_provider_is_configured_by_arguments_then_environment() -> None:
         settings_of({"renderYamlToDirectory": "out"}, {})
     with pytest.raises(Unsupported, match="enableServerSideApply"):
         settings_of({"enableServerSideApply": "false"}, {})
+
+
+async def test_a_newer_default_provider_takes_over_what_the_older_one_made() -> None:
+    prefix = "urn:pulumi:d::p::pulumi:providers:kubernetes::default"
+    old = Resource(f"{prefix}_4_33_0", True, "pulumi:providers:kubernetes", id="1", inputs={"version": "4.33.0"})
+    new = Resource(f"{prefix}_4_34_2", True, "pulumi:providers:kubernetes", id="2", inputs={"version": "4.34.2"})
+    registry = Registry([old], asyncio.Event())
+    registry.register(new)
+    assert not registry.changed(f"{old.urn}::1", f"{new.urn}::2")
+    moved = Resource(new.urn, True, new.type, id="2", inputs={"clusterIdentifier": "b"})
+    registry.register(moved)
+    elsewhere = Registry([msgspec.structs.replace(old, inputs={"clusterIdentifier": "a"})], asyncio.Event())
+    elsewhere.register(moved)
+    assert elsewhere.changed(f"{old.urn}::1", f"{moved.urn}::2")
 
 
 def test_default_providers_are_named_as_pulumi_names_them() -> None:
