@@ -108,8 +108,12 @@ class PodConnection:
         return b""
 
     async def write(self, data: bytes) -> None:
+        """What is written after the connection has ended is lost, as with TCP: `read` tells of the end, and why."""
         for start in range(0, len(data), _CHUNK):
-            await _guarded(self._socket.send_bytes(b"\0" + data[start : start + _CHUNK]), self._lost)
+            try:
+                await self._socket.send_bytes(b"\0" + data[start : start + _CHUNK])
+            except (aiohttp.ClientError, OSError):
+                return
 
 
 def exit_code(result: errors.Status) -> int:
