@@ -65,16 +65,22 @@ def ending(pod: Pod) -> Ending | None:
         said = pod.status.message.strip().rstrip(".")
         return Ending(CauseClass.INFRA, f"{text} ({said or pod.status.reason})", _last(pod))
     failed = first_failed(pod)
-    if failed is not None:
+    deleted = _deleted(pod)
+    if failed is not None and not (deleted and (failed[1].finished_at or deleted) >= deleted):
         return of_container(*failed)
-    if pod.metadata.deletion_timestamp is not None:
-        grace = timedelta(seconds=pod.metadata.deletion_grace_period_seconds)
-        return Ending(CauseClass.INFRA, "its pod was deleted", pod.metadata.deletion_timestamp - grace)
+    if deleted is not None:  # and what its processes said on being ended is no cause
+        return Ending(CauseClass.INFRA, "its pod was deleted", deleted)
     if pod.status.phase == "Failed":
         return Ending(CauseClass.INFRA, "its pod failed and its node did not say why", _last(pod))
     if pod.status.phase == "Succeeded":
         return Ending(CauseClass.APP, "its process ended by itself", _last(pod))
     return None
+
+
+def _deleted(pod: Pod) -> datetime | None:
+    """When its deletion was asked for: the timestamp is that of the end of its grace."""
+    due = pod.metadata.deletion_timestamp
+    return due - timedelta(seconds=pod.metadata.deletion_grace_period_seconds) if due is not None else None
 
 
 def first_failed(pod: Pod) -> tuple[ContainerStatus, Terminated] | None:

@@ -14,6 +14,7 @@ from footplate.api.trainingjob import Attempt, Cause, CauseClass, Retries
 from footplate.controllers.cluster import Job, Pod
 from footplate.controllers.ending import Ending, ending
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt
+from footplate.controllers.trainingjob.queueing import QUEUE_LABEL
 from footplate.controllers.waiting import Waiting, waiting
 
 _INDEX = "batch.kubernetes.io/job-completion-index"
@@ -60,7 +61,9 @@ def fate(job: TrainingJob, observed: Observed, now: datetime) -> Fate | None:
     if late is not None:
         return Fate(ended=now, cause=late)
     failing = batch.condition("FailureTarget") or batch.condition("Failed")
-    cause = _recorded_or(attempt if recorded else None, first_cause(job, pods))
+    # Kueue takes pods away without a failure; that the Job is suspended is often seen only after them.
+    telling = tuple(pod for pod in pods if failing or not pod.leaving or QUEUE_LABEL not in batch.metadata.labels)
+    cause = _recorded_or(attempt if recorded else None, first_cause(job, telling))
     if failing is None:
         return Fate(cause=cause) if cause is not None else None
     cause = cause or Ending(CauseClass.INFRA, _of_job(batch, failing.reason, failing.message))

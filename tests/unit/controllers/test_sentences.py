@@ -188,6 +188,12 @@ def disrupted(reason: str) -> dict[str, Any]:
             "node n1 could not give it what it asked for (no healthy devices)",
         ),
         (pod(deletionTimestamp=BORN), INFRA, "its pod was deleted"),
+        (ended_pod(143, deletionTimestamp=BORN, deletionGracePeriodSeconds=30), INFRA, "its pod was deleted"),
+        (
+            ended_pod(1, deletionTimestamp="2026-01-01T11:01:00Z", deletionGracePeriodSeconds=30),
+            APP,
+            "its process failed with exit code 1",
+        ),
     ],
 )
 def test_why_a_pod_ended(found: Any, class_: CauseClass, evidence: str) -> None:
