@@ -12,6 +12,7 @@ import typer
 
 from footplate.cli.group import group
 from footplate.cli.output import Column, Output, OutputOption, print_list, print_object
+from footplate.errors import FootplateError
 
 if TYPE_CHECKING:
     from devcluster.progress import ConsoleProgress
@@ -193,7 +194,13 @@ def list_(output: OutputOption = Output.TABLE) -> None:
         Column("server", lambda c: c.server),
         Column("context", lambda c: c.context),
     ]
-    print_list([report.of(name) for name in cluster.names()], columns, output)
+    found: list[ClusterReport] = []
+    for name in cluster.names():
+        try:
+            found.append(report.of(name))
+        except FootplateError as error:  # one that cannot be read hides no other
+            typer.echo(error.message, err=True)
+    print_list(found, columns, output)
 
 
 @app.command()
