@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from footplate.api import labels
 
-VERSION = "0.1.0"
-
-
 def standard_labels(component: str, **extra: str) -> dict[str, str]:
     """The recommended labels (https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/)."""
     return {

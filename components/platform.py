@@ -9,7 +9,7 @@ from components.config import PlatformConfig, Quota
 from components.controllers import Controllers, ControllersArgs
 from components.custom_resources import CustomResources
 from components.environments import Environments
-from components.objects import RESTRICTED, VERSION, standard_labels
+from components.objects import RESTRICTED, standard_labels
 from components.priorities import Priorities
 from components.roles import Roles
 from components.settings import Settings
@@ -17,6 +17,7 @@ from components.team import Team, TeamArgs
 from footplate.api import labels
 from footplate.api import platform as settings
 from footplate.api.environment import EnvironmentSpec
+from footplate.version import VERSION
 from providers.contract import ClusterSpec, ObjectStore, ObjectStoreSpec, Provider, Registry, RegistrySpec
 
 #: Access and secret key of an object store.

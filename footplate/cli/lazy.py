@@ -37,8 +37,10 @@ def lazy_group(entries: dict[str, Entry]) -> type[TyperGroup]:
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
             for name, entry in entries.items():
-                text = entry.help if entry.available else f"{entry.help} (not available in this installation)"
-                self.add_command(TyperCommand(name, short_help=text, rich_markup_mode=None), name)
+                command = TyperCommand(
+                    name, short_help=entry.help, hidden=not entry.available, rich_markup_mode=None
+                )
+                self.add_command(command, name)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
             name, command, rest = super().resolve_command(ctx, args)

@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from footplate.cli import exit_codes
 from footplate.cli.lazy import Entry, lazy_group
+from footplate.version import VERSION
 
 COMMANDS = {
     "workspace": Entry("footplate.cli.workspace", "Interactive environments: create, open, stop, start again"),
@@ -39,9 +40,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"footplate {version('footplate')}")
+        typer.echo(f"footplate {VERSION}")
         raise typer.Exit
 
 

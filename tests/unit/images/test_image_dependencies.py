@@ -20,12 +20,9 @@ DISTRIBUTIONS = {
 #: Imported only where a kubeconfig names a client certificate that is no longer valid, to say so.
 OPTIONAL = {"cryptography"}
 
-#: Sources that lie in the image and are not run there: the SDK for other images; what only the command line uses.
-NOT_RUN = {
-    "platform": ("footplate/client/", "footplate/sdk.py"),
-    "jupyter": ("footplate/client/doctor/",),
-    "pytorch": ("footplate/client/doctor/",),
-}
+#: Sources that lie in the image and are not run there, the SDK for other images; or that its Dockerfile removes again.
+_REMOVED = tuple(f"footplate/cli/{name}.py" for name in ("bringup", "cluster", "images", "stack"))
+NOT_RUN = {"platform": ("footplate/client/", "footplate/sdk.py"), "jupyter": _REMOVED, "pytorch": _REMOVED}
 
 
 def imported(source: Path) -> set[str]:
