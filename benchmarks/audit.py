@@ -43,22 +43,24 @@ class Write:
 
 
 class AuditLog:
-    """What was written since `mark`."""
+    """What was written since it was made."""
 
     def __init__(self, kubeconfig: Path) -> None:
         """Beside the kubeconfig of a cluster of `footplate cluster start`."""
         self._path = kubeconfig.parent / "audit" / "audit.log"
-        self._from = self._path.stat().st_size
+        begun = self._path.stat()
+        self._file, self._from = begun.st_ino, begun.st_size
         self._decoder = msgspec.json.Decoder(_Entry)
-
-    def mark(self) -> None:
-        self._from = self._path.stat().st_size
 
     def writes(self, agent: str = "") -> list[Write]:
         """By user agents that begin with `agent`."""
-        with self._path.open("rb") as log:
-            log.seek(self._from)
-            lines = log.read().splitlines()
+        lines: list[bytes] = []
+        # Full files are renamed `audit-<time>.log`.
+        for path in sorted(self._path.parent.glob("audit*.log"), key=lambda path: path.stat().st_mtime):
+            if path.stat().st_ino == self._file:
+                lines = path.read_bytes()[self._from :].splitlines()
+            elif lines:
+                lines += path.read_bytes().splitlines()
         entries = [self._decoder.decode(line) for line in lines if line.endswith(b"}")]
         return [
             _write(entry)

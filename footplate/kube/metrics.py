@@ -6,7 +6,6 @@ Source: https://book.kubebuilder.io/reference/metrics-reference
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -29,6 +28,7 @@ class Metrics:
             return Histogram(name, text, labels, buckets=_FINE, registry=registry)
 
         self._requests = counter("rest_client_requests", "Requests by code, method and host", "code", "method", "host")
+        self._counted: dict[tuple[str, str, str], Counter] = {}
         self._leader = gauge("leader_election_master_status", "1 while this process leads", "name")
         queue = ("name", "controller")
         self.depth = gauge("workqueue_depth", "Keys that are ready", *queue)
@@ -45,7 +45,11 @@ class Metrics:
         self.active = gauge("controller_runtime_active_workers", "Workers that work", "controller")
 
     def request(self, code: str, method: str, host: str) -> None:
-        self._requests.labels(code, method, host).inc()
+        key = (code, method, host)
+        counted = self._counted.get(key)
+        if counted is None:
+            counted = self._counted[key] = self._requests.labels(*key)
+        counted.inc()
 
     def leads(self, name: str) -> Callable[[bool], None]:
         leader = self._leader.labels(name)
@@ -95,15 +99,16 @@ class QueueMetrics:
         self._worked.observe(seconds)
 
 
-@dataclass(frozen=True)
 class ReconcileMetrics:
     """A `ReconcileObserver`."""
 
-    metrics: Metrics
-    name: str
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self._results = {r: metrics.reconciles.labels(name, r) for r in ("success", "requeue_after", "error")}
+        self._errors = metrics.errors.labels(name)
+        self._seconds = metrics.seconds.labels(name)
 
     def reconciled(self, result: str, seconds: float) -> None:
-        self.metrics.reconciles.labels(self.name, result).inc()
-        self.metrics.seconds.labels(self.name).observe(seconds)
+        self._results[result].inc()
+        self._seconds.observe(seconds)
         if result == "error":
-            self.metrics.errors.labels(self.name).inc()
+            self._errors.inc()

@@ -23,7 +23,7 @@ from footplate.kube.store import Key
 TOKENS_KNOWN = 60.0
 """Seconds for which a token's Secret is taken to be there after it was made or found."""
 SETTLE, SETTLE_BUSY = timedelta(seconds=2), timedelta(seconds=10)
-BUSY = 0.1
+BUSY = 0.03
 """Seconds for a request, from which on the API server has better to do than to hear how far a start has come."""
 SPREAD = 0.05
 """Seconds between those who wait, oldest first, when something was set free: each sees what the one before took."""

@@ -296,8 +296,8 @@ def _storage(ws: Workspace, observed: Observed) -> tuple[bool, str, str] | None:
 
 def _outdated(ws: Workspace, observed: Observed, pod: Pod) -> bool:
     made_from = pod.metadata.annotations.get(pods.SHAPE)
-    if made_from is None:
-        return False
+    if made_from is None or ws.status.phase is not WorkspacePhase.RUNNING:
+        return False  # while it starts it is new
     would = start(ws, replace(observed, facts=replace(observed.facts, quotas=())))
     return not isinstance(would, Refusal) and pods.shape(would["spec"]) != made_from
 
