@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 @contextmanager
-def _kubeconfig(given: Path | None) -> Iterator[Path]:
+def _kubeconfig(given: Path | None) -> Generator[Path]:
     if given is not None:
         yield given
         return

@@ -54,14 +54,14 @@ class AuditLog:
 
     def writes(self, agent: str = "") -> list[Write]:
         """By user agents that begin with `agent`."""
-        lines: list[bytes] = []
+        lines: list[bytes] | None = None
         # Full files are renamed `audit-<time>.log`.
         for path in sorted(self._path.parent.glob("audit*.log"), key=lambda path: path.stat().st_mtime):
             if path.stat().st_ino == self._file:
                 lines = path.read_bytes()[self._from :].splitlines()
-            elif lines:
+            elif lines is not None:
                 lines += path.read_bytes().splitlines()
-        entries = [self._decoder.decode(line) for line in lines if line.endswith(b"}")]
+        entries = [self._decoder.decode(line) for line in lines or () if line.endswith(b"}")]
         return [
             _write(entry)
             for entry in entries

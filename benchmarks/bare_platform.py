@@ -52,7 +52,7 @@ async def install_kinds(client: Client) -> None:
     for manifest in crds.manifests():
         await client.apply(CRD, manifest, manager=MANAGER)
     for manifest in crds.manifests():
-        await client.wait(CRD, manifest["metadata"]["name"], None, _established, 20.0)
+        await client.wait(CRD, manifest["metadata"]["name"], None, lambda crd: holds(crd, "Established"), 20.0)
     for priority, value in (("interactive", 10_000), ("training", 5_000), ("batch", 1_000)):
         body = {"metadata": {"name": priority_class(priority)}, "value": value, "preemptionPolicy": "Never"}
         await client.apply(PRIORITY_CLASS, body, manager=MANAGER)
@@ -81,9 +81,10 @@ def as_controllers(connection: Connection) -> Connection:
     return replace(connection, headers={"Impersonate-User": kinds.MANAGER}, groups=("system:authenticated",))
 
 
-def _established(crd: Json | None) -> bool:
-    conditions = ((crd or {}).get("status") or {}).get("conditions") or []
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+def holds(obj: Json | None, condition: str) -> bool:
+    status: Json = (obj or {}).get("status") or {}
+    conditions: list[Json] = status.get("conditions") or []
+    return any(c["type"] == condition and c["status"] == "True" for c in conditions)
 
 
 async def install_environment(client: Client, name: str, image: str) -> None:

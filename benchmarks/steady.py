@@ -24,19 +24,18 @@ async def measure(connection: Connection, kubeconfig: Path) -> dict[str, int]:
         await bare_platform.install_settings(client, SYSTEM, bare_platform.platform(["bench"]))
         namespace = await bare_platform.install_team(client, "bench")
         spec = {"environment": bare_platform.ENVIRONMENT, "resources": SMALL}
+        names = [f"s{number}" for number in range(COUNT)]
         spaces = [
             {"metadata": {"name": f"s{n}"}, "spec": {**spec, "home": {"size": "0"}, "owner": "bench"}}
             for n in range(COUNT)
         ]
-        jobs = [{"metadata": {"name": f"s{n}"}, "spec": {**spec, "command": ["true"]}} for n in range(COUNT)]
+        jobs = [{"metadata": {"name": name}, "spec": {**spec, "command": ["true"]}} for name in names]
         async with controllers(client, kubeconfig):
             await created_and_ready(client, kinds.WORKSPACE, namespace, spaces, having("Ready"))
             await created_and_ready(client, kinds.TRAINING_JOB, namespace, jobs, having("Running"))
-            for job in jobs:
-                patch = {"spec": {"cancelled": True}}
-                await client.patch(kinds.TRAINING_JOB, job["metadata"]["name"], patch, namespace)
-            for job in jobs:
-                name = job["metadata"]["name"]
+            for name in names:
+                await client.patch(kinds.TRAINING_JOB, name, {"spec": {"cancelled": True}}, namespace)
+            for name in names:
                 await client.wait(
                     kinds.TRAINING_JOB, name, namespace, lambda j: bool(j) and having("Finished")(j), 60.0
                 )

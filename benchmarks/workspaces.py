@@ -200,12 +200,8 @@ def _pod_ready(pod: Json) -> bool:
     return having("Ready")(pod)
 
 
-def having(type_: str) -> Callable[[Json], bool]:
-    def holds(obj: Json) -> bool:
-        conditions = (obj.get("status") or {}).get("conditions") or []
-        return any(c["type"] == type_ and c["status"] == "True" for c in conditions)
-
-    return holds
+def having(condition: str) -> Callable[[Json], bool]:
+    return lambda obj: bare_platform.holds(obj, condition)
 
 
 def _cpu(process: psutil.Process) -> float:
