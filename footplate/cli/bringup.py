@@ -112,17 +112,13 @@ def _demo(site: Site, directory: Path, started: float) -> None:
 
 def _summary(site: Site, client: sdk.Client, ran: Notebook, trained: Training, started: float) -> None:
     from footplate.bringup import demo
-    from footplate.cli import job, workspace
+    from footplate.cli.main import call
 
     flags = _flags(site)
     command = f"{_called()} "
-    print()
-    note(f"$ {command}workspace show {demo.WORKSPACE}{flags}")
-    context, kubeconfig = (site.target.context, site.target.kubeconfig) if flags else (None, None)
-    workspace.show(demo.WORKSPACE, context=context, kubeconfig=kubeconfig)
-    print()
-    note(f"$ {command}job show {trained.job}{flags}")
-    job.show(trained.job, context=context, kubeconfig=kubeconfig)
+    for words in (f"workspace show {demo.WORKSPACE}{flags}", f"job show {trained.job}{flags}"):
+        print(f"\n$ {command}{words}", flush=True)
+        call(shlex.split(words))
     lines = [
         "",
         f"Footplate runs on {_where(site)} ({time.monotonic() - started:.0f} s).",

@@ -37,9 +37,7 @@ def lazy_group(entries: dict[str, Entry]) -> type[TyperGroup]:
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
             for name, entry in entries.items():
-                command = TyperCommand(
-                    name, short_help=entry.help, hidden=not entry.available, rich_markup_mode=None
-                )
+                command = TyperCommand(name, short_help=entry.help, hidden=not entry.available, rich_markup_mode=None)
                 self.add_command(command, name)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:

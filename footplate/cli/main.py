@@ -53,6 +53,11 @@ def root(
     """Machine-learning workspaces and training jobs on Kubernetes."""
 
 
+def call(arguments: list[str]) -> None:
+    """One command within another."""
+    get_command(app).main(arguments, prog_name="footplate", standalone_mode=False)
+
+
 def main() -> None:
     sys.exit(exit_codes.run(lambda: get_command(app).main(prog_name="footplate", standalone_mode=False)))
 
