@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "footplate-"
+LEAF = "init"
 POLL = 0.02
 KILL_SECONDS = 15.0
 WANTED_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids", "hugetlb")
@@ -35,12 +36,27 @@ def prepare(group: str) -> None:
         place = root / group
         place.mkdir(exist_ok=True)
         if kind == "cgroup2":
+            _empty_root(root)
             for directory in (root, place):
                 _enable_controllers(directory)
         elif (root / "cpuset.cpus").exists():
             for setting in ("cpuset.cpus", "cpuset.mems"):  # a new group of version 1 has none and accepts no process
                 if not (place / setting).read_text().strip():
                     (place / setting).write_text((root / setting).read_text())
+
+
+def _empty_root(root: Path) -> None:
+    """In a container the root group is an ordinary one, and one with processes may not share its controllers out.
+
+    Its processes move to a leaf, as Docker in Docker has it. The machine's own root group needs none of this.
+    """
+    if not (root / "cgroup.type").exists():
+        return
+    leaf = root / LEAF
+    leaf.mkdir(exist_ok=True)
+    for pid in _pids(root):
+        with contextlib.suppress(OSError):  # it has ended, or is a thread of the kernel
+            (leaf / "cgroup.procs").write_text(str(pid))
 
 
 def _enable_controllers(directory: Path) -> None:
