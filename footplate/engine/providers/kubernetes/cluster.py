@@ -11,6 +11,10 @@ from footplate.engine.providers.kubernetes.settings import Settings
 from footplate.engine.values import Properties, plain
 from footplate.kube import Client, Resource
 from footplate.kube.errors import UnknownKind
+from footplate.kube.transport import RetryPolicy
+
+_PATIENT = RetryPolicy(attempts=10)
+"""An API server that restarts in the middle of an update, or an admission webhook that does: some twelve seconds."""
 
 
 class Cluster:
@@ -27,7 +31,7 @@ class Cluster:
     def client(self) -> Client:
         """Raises KubeConfigError."""
         if self._client is None:
-            self._client = Client(self.settings.connection())
+            self._client = Client(self.settings.connection(), retry=_PATIENT)
         return self._client
 
     @property
@@ -41,7 +45,9 @@ class Cluster:
         await asyncio.shield(self._verified)
 
     async def _verify(self) -> None:
-        versions.require(await self.client.version())
+        # By a client that gives up sooner: a cluster that is not there is to be told at once.
+        async with Client(self.client.connection) as hasty:
+            versions.require(await hasty.version())
 
     async def api(self, kind: Kind) -> Resource:
         """Raises UnknownKind."""
