@@ -171,7 +171,9 @@ class TrainingJobController:
 
 def _present(job: TrainingJob, observed: Observed) -> dict[Slot, Metadata]:
     found: dict[Slot, Metadata] = {}
+    ranks = [pod for pod in observed.pods.get(current(job), ()) if not pod.ended]
     kept: tuple[tuple[Resource, Iterable[Metadata]], ...] = (
+        (kinds.POD, (pod.metadata for pod in ranks) if current(job) in observed.jobs else ()),
         (kinds.JOB, (batch.metadata for batch in observed.jobs.values())),
         (kinds.SERVICE, (service.metadata for service in observed.services.values())),
         (kinds.POD_GROUP, (group.metadata for group in observed.groups.values())),

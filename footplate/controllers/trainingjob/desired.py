@@ -37,7 +37,7 @@ def desired(job: TrainingJob, observed: Observed, now: datetime) -> tuple[Child,
     if ends_now(job, now):
         return tuple(child for child in kept if child.name != attempt_name(job, number))
     if number in observed.jobs:
-        return (*_around(job, observed, number), *kept)
+        return (*_around(job, observed, number), *kept, *_kept_pods(job, observed, number))
     if not may_start(job, observed, now):
         return tuple(kept)
     made = start(job, observed)
@@ -57,6 +57,14 @@ def _keeps(job: TrainingJob, observed: Observed, number: int) -> bool:
 
 def _kept_job(job: TrainingJob, number: int) -> Child:
     return Child(kinds.JOB, attempt_name(job, number), None)
+
+
+def _kept_pods(job: TrainingJob, observed: Observed, number: int) -> list[Child]:
+    """None once one of them is known to be lost: the others end at the same time, not after it."""
+    last = last_attempt(job)
+    if last is not None and last.number == number and last.cause is not None:
+        return []
+    return [Child(kinds.POD, pod.name, None) for pod in observed.pods.get(number, ())]
 
 
 def _around(job: TrainingJob, observed: Observed, number: int) -> list[Child]:

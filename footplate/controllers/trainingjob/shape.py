@@ -17,7 +17,7 @@ Json = dict[str, Any]
 MASTER_PORT = 29500
 _INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 _LAUNCHER = f"{podshape.SHARED}/bin/launch.py"
-_SYNC_SECONDS = 60
+_SYNC_SECONDS = 30
 """For the last checkpoint's way to the store, beside the time to write it."""
 
 

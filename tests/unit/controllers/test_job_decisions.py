@@ -108,6 +108,16 @@ def test_a_cause_once_seen_stays_though_its_pod_goes() -> None:
     assert over.status.attempts[0].end == NOW
 
 
+def test_when_one_rank_is_lost_the_others_are_ended_with_it() -> None:
+    def pods(tj: TrainingJob, observed: Observed) -> list[str]:
+        return [child.name for child in desired(tj, observed, NOW) if child.resource is kinds.POD]
+
+    observed = seen(rank(0, deletionTimestamp=BORN), rank(1))
+    running = after(job(nodes=2), seen(rank(0), rank(1)))
+    assert pods(running, observed) == ["train-1-0-x", "train-1-1-x"]
+    assert pods(after(running, observed), observed) == []
+
+
 @pytest.mark.parametrize(
     ("causes", "retries", "again"),
     [
