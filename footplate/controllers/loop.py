@@ -34,6 +34,10 @@ RETRY_REFUSED = Backoff(first=5.0, longest=60.0)
 """Between tries to make what the API server refused for a reason that may pass."""
 
 
+BUSY = 0.03
+"""Seconds for an ordinary request."""
+
+
 @dataclass(frozen=True)
 class Said:
     """An event to be."""
@@ -100,6 +104,10 @@ class Shared:
     metrics: Metrics
     clock: Callable[[], float]
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def busy(self) -> bool:
+        """Whether the API server has better to do than to hear what can wait."""
+        return self.client.transport.latency > BUSY
 
 
 async def write_status(shared: Shared, informer: Informer[O], obj: O, status: Any) -> None:

@@ -23,8 +23,6 @@ from footplate.kube.store import Key
 TOKENS_KNOWN = 60.0
 """Seconds for which a token's Secret is taken to be there after it was made or found."""
 SETTLE, SETTLE_BUSY = timedelta(seconds=2), timedelta(seconds=10)
-BUSY = 0.03
-"""Seconds for a request, from which on the API server has better to do than to hear how far a start has come."""
 SPREAD = 0.05
 """Seconds between those who wait, oldest first, when something was set free: each sees what the one before took."""
 
@@ -90,7 +88,7 @@ class WorkspaceController:
             home=c.claims.store.get(Key(namespace, home_name(ws))),
             service=Key(namespace, pods.SERVICE) in c.services.store,
             new_token="" if there and not pods.misses(pod, secret) else secrets.token_hex(32),
-            settle=SETTLE_BUSY if self._shared.client.transport.latency > BUSY else SETTLE,
+            settle=SETTLE_BUSY if self._shared.busy() else SETTLE,
             vanished=self._vanished.get(ws.metadata.uid),
             refused=self._refusals.standing(ws.metadata),
             bounds=self._bounds,

@@ -25,7 +25,7 @@ from footplate.kube.store import Key
 
 Json = dict[str, Any]
 
-PAUSE = 1.0
+PAUSE, PAUSE_BUSY = 1.0, 4.0
 MOST = 1000
 """Endpoints in a slice, by the API's own rule."""
 
@@ -91,7 +91,7 @@ class NamesController:
         extra = [found for name, found in there.items() if name not in wanted]
         if not changed and not extra:
             return None
-        self._next[namespace] = self._shared.clock() + PAUSE
+        self._next[namespace] = self._shared.clock() + (PAUSE_BUSY if self._shared.busy() else PAUSE)
         for name in changed:
             await self._write(namespace, manifest(namespace, name, *wanted[name]), there.get(name))
         for found in extra:
