@@ -11,6 +11,7 @@ SHELL := /bin/bash
 STACK ?= local
 UV = $(shell ./scripts/uv)
 RUN = $(UV) run --frozen
+ROOT = $(filter 0,$(shell id -u))
 export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 ifdef CONTEXT
@@ -46,8 +47,10 @@ format: ## rewrites the sources as `lint` wants them
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-test: lint ## lint and every test
-	@$(RUN) pytest
+test: lint ## lint and every test; those with real pods need root
+	@$(RUN) footplate cluster build --profile $(if $(ROOT),full,api)
+	@$(if $(ROOT),$(RUN) footplate images build --builder buildah)
+	@$(RUN) pytest -n 2 --dist loadgroup
 
 bench: ## the benchmarks, on a cluster of their own
 	@$(RUN) --group bench python -m benchmarks

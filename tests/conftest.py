@@ -18,6 +18,9 @@ from devcluster.object_store import ObjectStore
 from devcluster.progress import ConsoleProgress
 
 FOLDER_MARKERS = {"integration": "api", "node": "full"}
+#: Folders whose tests run one after the other on one worker, where there are several (`pytest -n 2 --dist loadgroup`):
+#: they share a cluster, or take the machine's time.
+GROUPS = {"integration": "api", "node": "node", "chaos": "node"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker in FOLDER_MARKERS:
             if f"/tests/{marker}/" in item.path.as_posix():
                 item.add_marker(marker)
+        for folder, name in GROUPS.items():
+            if f"/tests/{folder}/" in item.path.as_posix():
+                item.add_marker(pytest.mark.xdist_group(name))
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("node"):

@@ -114,6 +114,18 @@ def _started(found: ClusterReport) -> str:
 
 
 @app.command()
+def build(
+    profile: Annotated[ProfileName, typer.Option(help="Whose programs: full has all of them.")] = ProfileName.FULL,
+) -> None:
+    """Compile the programs of a cluster, without starting one; `start` does so by itself."""
+    from devcluster import artifacts, paths
+    from devcluster import build as builds
+
+    with _progress() as progress:
+        builds.ensure(artifacts.tools_for(profile.value), paths.cache_directory(), progress)
+
+
+@app.command()
 def stop(name: NameOption = "default") -> None:
     """End the cluster's processes; objects, volumes and images stay for the next start."""
     from devcluster import cluster

@@ -103,7 +103,7 @@ async def test_a_server_that_keeps_ending_fails_the_workspace_with_its_exit_code
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"environment": "nope"}, "Environment 'nope' does not exist; known ones: jupyter."),
+        ({"environment": "nope"}, "Environment 'nope' does not exist; known ones: jupyter"),
         ({"image": "docker.io/evil:1"}, "Image 'docker.io/evil:1' is not allowed on this platform"),
         ({"resources": {"gpu": {"count": 16, "type": "H100"}}}, "the largest node with H100 GPUs has 8 GPUs"),
         ({"resources": {"gpu": {"count": 1, "type": "TPU"}}}, "no node offers that; on offer: H100 ×8"),
