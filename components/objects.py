@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from footplate.api import labels
 
+
 def standard_labels(component: str, **extra: str) -> dict[str, str]:
     """The recommended labels (https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/)."""
     return {

@@ -99,6 +99,12 @@ class Pod(Seen, frozen=True):
         return self.status.phase in ("Failed", "Succeeded")
 
     @property
+    def over(self) -> bool:
+        """Its process has ended; what runs beside it may not have."""
+        main = self.container("main")
+        return self.ended or (main is not None and main.state.terminated is not None)
+
+    @property
     def leaving(self) -> bool:
         return self.metadata.deletion_timestamp is not None
 

@@ -60,11 +60,15 @@ def _kept_job(job: TrainingJob, number: int) -> Child:
 
 
 def _kept_pods(job: TrainingJob, observed: Observed, number: int) -> list[Child]:
-    """None once one of them is known to be lost: the others end at the same time, not after it."""
+    """Once one of them is known to be lost, the others end at the same time, not after it.
+
+    One whose process has ended stays for its logs, though its agent may still run.
+    """
+    pods = observed.pods.get(number, ())
     last = last_attempt(job)
     if last is not None and last.number == number and last.cause is not None:
-        return []
-    return [Child(kinds.POD, pod.name, None) for pod in observed.pods.get(number, ())]
+        pods = [pod for pod in pods if pod.over]
+    return [Child(kinds.POD, pod.name, None) for pod in pods]
 
 
 def _around(job: TrainingJob, observed: Observed, number: int) -> list[Child]:

@@ -79,11 +79,17 @@ def pod_spec(job: TrainingJob, number: int, image: str, platform: Platform, team
         "terminationGracePeriodSeconds": grace + _SYNC_SECONDS,
         "priorityClassName": priority_class(spec.priority),
         "securityContext": podshape.POD_SECURITY,
-        "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints, grace)],
+        "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints)],
         "containers": [_main(job, number, image, platform)],
         "volumes": [podshape.SHARED_VOLUME, podshape.SHM_VOLUME, *podshape.dataset_volumes(spec.datasets)],
         **podshape.placement(spec.resources.gpu),
+        **_first_process(spec.launcher),
     }
+
+
+def _first_process(launcher: Launcher) -> Json:
+    """A program that is its container's first process ignores SIGTERM unless it handles it: it must not be the first."""
+    return {"shareProcessNamespace": True} if launcher is Launcher.NONE else {}
 
 
 def checkpoint_uri(job: TrainingJob, team: Team) -> str:
@@ -129,12 +135,11 @@ def _main(job: TrainingJob, number: int, image: str, platform: Platform) -> Json
     }
 
 
-def _agent(platform: Platform, checkpoints: str, grace: int) -> Json:
+def _agent(platform: Platform, checkpoints: str) -> Json:
     """Runs beside the main container and ends after it (a native sidecar, KEP-753)."""
     values = {
         "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
         "FOOTPLATE_CHECKPOINT_URI": checkpoints,
-        "FOOTPLATE_CHECKPOINT_GRACE": str(grace),
     }
     return {
         "name": "agent",

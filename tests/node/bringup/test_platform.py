@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.node.bringup.conftest import Command
+from tests.platform_command import Command
 
 pytestmark = pytest.mark.timeout(900)
 

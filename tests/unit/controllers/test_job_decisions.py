@@ -116,6 +116,8 @@ def test_when_one_rank_is_lost_the_others_are_ended_with_it() -> None:
     running = after(job(nodes=2), seen(rank(0), rank(1)))
     assert pods(running, observed) == ["train-1-0-x", "train-1-1-x"]
     assert pods(after(running, observed), observed) == []
+    failed = seen(rank(0, code=3), rank(1))
+    assert pods(after(running, failed), failed) == ["train-1-0-x"], "its logs are still to be read"
 
 
 @pytest.mark.parametrize(
