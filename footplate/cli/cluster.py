@@ -71,7 +71,7 @@ def start(
     service_cidr: Annotated[str | None, typer.Option(help="Network of the Services; a free one by default.")] = None,
     client_qps: Annotated[int | None, typer.Option(help="API requests a second allowed to controllers.")] = None,
     feature_gate: Annotated[
-        list[str] | None, typer.Option(help="NAME=true or NAME=false, repeated; replaces those set before.")
+        list[str] | None, typer.Option(metavar="NAME=true|false", help="May be repeated; replaces those set before.")
     ] = None,
     kubernetes_version: Annotated[str | None, typer.Option(help="Only the version that is built is accepted.")] = None,
     timeout: Annotated[int, typer.Option(help="Seconds until every component must be ready, builds aside.")] = 120,

@@ -56,9 +56,12 @@ GpuType = Annotated[str | None, typer.Option("--gpu-type", help="Such as H100; a
 Cpu = Annotated[str | None, typer.Option("--cpu", help="Cores of each node, such as 500m or 4.")]
 Memory = Annotated[str | None, typer.Option("--memory", help="Of each node, such as 8Gi.")]
 Launcher = Annotated[str | None, typer.Option("--launcher", help="torchrun (default), jax or none.")]
-Env = Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE; may be repeated.")]
+Env = Annotated[list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="May be repeated.")]
 Dataset = Annotated[
-    list[str] | None, typer.Option("--dataset", help="NAME=s3://bucket/prefix[:/path]; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--dataset", metavar="NAME=URI[:PATH]", help="Such as digits=s3://data/digits:/data; may be repeated."
+    ),
 ]
 Code = Annotated[
     Path | None,

@@ -86,7 +86,7 @@ def job_page(job: TrainingJob, flags: str, now: datetime | None = None) -> str:
         sentence,
         rows,
         [
-            ("Attempts", _attempts(status.attempts, now)),
+            ("Attempts", _attempts(status.attempts, status.phase, now)),
             ("Worth knowing", human.wrapped(human.condition_rows(attention))),
             ("Next", [f"footplate job {verb.format(name)}{flags}" for verb in _job_commands(job)]),
         ],
@@ -105,24 +105,28 @@ def _processes(count: int) -> str:
     return f"{count} process" if count == 1 else f"{count} processes"
 
 
-def _attempts(attempts: tuple[Attempt, ...], now: datetime) -> list[str]:
+def _attempts(attempts: tuple[Attempt, ...], phase: JobPhase | None, now: datetime) -> list[str]:
     if not attempts:
         return []
+
+    def waits(attempt: Attempt) -> bool:
+        return attempt.end is None and phase is JobPhase.QUEUED
+
     columns = (
         Column[Attempt]("#", lambda a: a.number),
         Column[Attempt]("Target", lambda a: a.target),
         Column[Attempt]("Nodes", lambda a: a.nodes),
-        Column[Attempt]("Started", lambda a: human.ago(a.start, now)),
-        Column[Attempt]("Lasted", lambda a: human.lasted(a.start, a.end, now)),
+        Column[Attempt]("Started", lambda a: "" if waits(a) else human.ago(a.start, now)),
+        Column[Attempt]("Lasted", lambda a: "" if waits(a) else human.lasted(a.start, a.end, now)),
         Column[Attempt]("Checkpoint", lambda a: f"step {a.checkpoint_step}" if a.checkpoint_step is not None else ""),
-        Column[Attempt]("Ended by", _cause),
+        Column[Attempt]("Ended by", lambda a: _cause(a, phase)),
     )
     return table(attempts, columns, width=None, colour=False).splitlines()
 
 
-def _cause(attempt: Attempt) -> str:
+def _cause(attempt: Attempt, phase: JobPhase | None) -> str:
     if attempt.cause is None:
-        return "" if attempt.end else "(running)"
+        return "" if attempt.end or phase is None else f"({phase.lower()})"
     return f"{attempt.cause.class_}: {attempt.cause.evidence}" if attempt.cause.evidence else str(attempt.cause.class_)
 
 

@@ -98,6 +98,7 @@ def test_a_job_that_waits_says_where_it_stands_and_what_would_help() -> None:
         phase=JobPhase.QUEUED,
         message="Waits for 8 H100.",
         pending=Pending("Capacity", "Waits for 8 H100.", position=3, next_action="ask for fewer GPUs"),
+        attempts=(Attempt(1, nodes=2, start=ago(minutes=3)),),
         conditions=(condition("Admitted", "False", "Waits for 8 H100."), condition("Running", "False", "Not yet.")),
         observed_generation=1,
     )
@@ -107,6 +108,7 @@ def test_a_job_that_waits_says_where_it_stands_and_what_would_help() -> None:
     assert "ask for fewer GPUs" in page
     assert page.count("Waits for 8 H100.") == 1
     assert "Running=False" in page
+    assert "  1  cluster  2      -        -       -           (queued)" in page
 
 
 def test_a_job_that_nobody_has_looked_at_says_so() -> None:
