@@ -5,12 +5,13 @@ import pulumi
 from components import config as stack
 from components.platform import Platform
 from providers import select
-from providers.contract import ClusterSpec
+from providers.contract import ClusterSpec, Site
 
 settings = pulumi.Config()
 config = stack.read(settings)
-provider = select(config.provider)
-target = ClusterSpec("cluster", config.cluster, config.context, config.kubeconfig)
+name = config.name or f"{pulumi.get_project()}-{pulumi.get_stack()}"
+provider = select(config.provider, Site(name, config.account, config.region, config.zones, config.labels))
+target = ClusterSpec("cluster", config.cluster, config.context, config.kubeconfig, config.kubernetes)
 
 cluster = provider.cluster(target, pulumi.ResourceOptions())
 platform = Platform(

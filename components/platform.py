@@ -41,7 +41,7 @@ class Platform(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         store = provider.object_store(_store_spec(config, cluster, keys), child)
         registry = provider.registry(
-            RegistrySpec(config.standard_environments, config.platform_image, config.image_registry)
+            RegistrySpec(config.standard_environments, config.platform_image, config.image_registry), child
         )
         namespace = self._namespace()
         self.definitions = CustomResources("custom-resources", child).definitions
@@ -82,7 +82,9 @@ class Platform(pulumi.ComponentResource):
 def _store_spec(config: PlatformConfig, cluster: ClusterSpec, keys: Keys) -> ObjectStoreSpec:
     store = config.object_store
     teams = [team.name for team in config.teams]
-    return ObjectStoreSpec(cluster, teams, store.uri, store.endpoint, store.region, store.size, store.image, *keys)
+    return ObjectStoreSpec(
+        cluster, teams, store.uri, store.endpoint, store.region, store.size, store.image, *keys, config.storage
+    )
 
 
 def _settings(config: PlatformConfig, store: ObjectStore, registry: Registry) -> settings.Platform:

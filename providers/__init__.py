@@ -1,10 +1,22 @@
 """What a cloud does for the components. Nothing specific to a cloud is outside of its folder here."""
 
-from providers.contract import Provider, ProviderError
-from providers.local import LocalProvider
+from __future__ import annotations
+
+from importlib import import_module
+
+from providers.contract import Provider, ProviderError, Site
+
+#: Name → module and class. A cloud's SDK is imported with its provider, so a stack pays for its own cloud's alone.
+PROVIDERS = {
+    "local": ("providers.local", "LocalProvider"),
+}
 
 
-def select(name: str) -> Provider:
-    if name == "local":
-        return LocalProvider()
-    raise ProviderError(f"footplate:provider: there is no provider {name!r}; this version has: local")
+def select(name: str, site: Site) -> Provider:
+    """Raises ProviderError where there is no such provider, or where `site` is none of its places."""
+    if name not in PROVIDERS:
+        raise ProviderError(
+            f"footplate:provider: there is no provider {name!r}; this version has: {', '.join(PROVIDERS)}"
+        )
+    module, kind = PROVIDERS[name]
+    return getattr(import_module(module), kind)(site)

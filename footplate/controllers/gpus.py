@@ -3,29 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from footplate.api.meta import GROUP
+from footplate.api.gpu_types import GPU_TYPES, TYPE_LABEL
 from footplate.api.resources import Gpu
 
 GPU = "nvidia.com/gpu"
 #: Time-sliced GPUs, as NVIDIA's device plugin names them with `renameByDefault: true`.
 SHARED = "nvidia.com/gpu.shared"
-TYPE_LABEL = f"{GROUP}/gpu-type"
 PRODUCT_LABEL = "nvidia.com/gpu.product"
-
-#: Values of `nvidia.com/gpu.product`. Source: NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery (the NVML product name,
-#: spaces to dashes).
-PRODUCTS: dict[str, tuple[str, ...]] = {
-    "T4": ("Tesla-T4",),
-    "V100": ("Tesla-V100-SXM2-16GB", "Tesla-V100-SXM2-32GB", "Tesla-V100-PCIE-16GB"),
-    "A10G": ("NVIDIA-A10G",),
-    "L4": ("NVIDIA-L4",),
-    "L40S": ("NVIDIA-L40S",),
-    "A100-40GB": ("NVIDIA-A100-SXM4-40GB", "NVIDIA-A100-PCIE-40GB"),
-    "A100-80GB": ("NVIDIA-A100-SXM4-80GB", "NVIDIA-A100-80GB-PCIe"),
-    "H100": ("NVIDIA-H100-80GB-HBM3", "NVIDIA-H100-PCIe", "NVIDIA-H100-NVL"),
-    "H200": ("NVIDIA-H200",),
-    "B200": ("NVIDIA-B200",),
-}
 
 
 def resource(gpu: Gpu) -> str:
@@ -37,7 +21,8 @@ def resource(gpu: Gpu) -> str:
 
 def products(type_: str) -> tuple[str, ...]:
     """The type itself too, so that a product label can be named in a spec."""
-    return (*PRODUCTS.get(type_, ()), type_)
+    known = GPU_TYPES.get(type_)
+    return (*known.products, type_) if known else (type_,)
 
 
 def carries(labels: Mapping[str, str], type_: str) -> bool:
@@ -49,7 +34,7 @@ def type_of(labels: Mapping[str, str]) -> str:
     if TYPE_LABEL in labels:
         return labels[TYPE_LABEL]
     product = labels.get(PRODUCT_LABEL, "")
-    return next((name for name, known in PRODUCTS.items() if product in known), product)
+    return next((name for name, known in GPU_TYPES.items() if product in known.products), product)
 
 
 def affinity(gpu: Gpu | None) -> dict[str, Any] | None:

@@ -16,12 +16,25 @@ from footplate.images.errors import UnknownImage
 from providers.contract import (
     Cluster,
     ClusterSpec,
+    GpuPool,
+    GpuPoolSpec,
+    Ingress,
+    IngressSpec,
+    Network,
+    NetworkSpec,
     ObjectStore,
     ObjectStoreSpec,
+    OffloadTarget,
+    OffloadTargetSpec,
     ProviderError,
     Registry,
     RegistrySpec,
+    SharedFilesystem,
+    SharedFilesystemSpec,
+    Site,
     StandardImage,
+    WorkloadIdentity,
+    WorkloadIdentitySpec,
 )
 from providers.local.in_cluster_store import BUCKET, ENDPOINT, REGION, InClusterStore, InClusterStoreArgs
 
@@ -37,10 +50,23 @@ class EmbeddedStore(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class LocalProvider:
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, site: Site, environ: Mapping[str, str] = os.environ) -> None:
+        for key in ("account", "region", "zones"):
+            if getattr(site, key):
+                raise ProviderError(f"footplate:{key}: a local cluster is where it is: remove the key")
         self._environ = environ
 
+    def network(self, spec: NetworkSpec, opts: pulumi.ResourceOptions) -> Network:
+        if spec.asked is not None:
+            raise ProviderError("footplate:network: a local cluster has its machine's network: remove the key")
+        return Network()
+
     def cluster(self, spec: ClusterSpec, opts: pulumi.ResourceOptions) -> Cluster:
+        if spec.asked is not None:
+            raise ProviderError(
+                "footplate:kubernetes: a local cluster is there already, and is not made by the stack: remove the key "
+                "(`footplate cluster start` has options of its own)"
+            )
         chosen = self._target(spec)
         provider = kubernetes.Provider(
             spec.name,
@@ -58,7 +84,18 @@ class LocalProvider:
         asked = Target(Path(spec.kubeconfig).expanduser() if spec.kubeconfig else None, spec.context or None)
         return resolve(asked, self._environ, embedded=spec.embedded)
 
+    def gpu_pool(self, spec: GpuPoolSpec, opts: pulumi.ResourceOptions) -> GpuPool:
+        raise ProviderError(
+            f"{spec.path}: a local cluster's nodes are there already: remove the pool "
+            f"(`footplate cluster start --gpu {spec.pool.gpu}:{spec.pool.count}` simulates its GPUs)"
+        )
+
     def object_store(self, spec: ObjectStoreSpec, opts: pulumi.ResourceOptions) -> ObjectStore:
+        if spec.asked is not None:
+            raise ProviderError(
+                "footplate:storage: a local cluster has the embedded store or one of yours: remove the key, and name "
+                "yours with footplate:objectStore"
+            )
         if spec.uri:
             return ObjectStore(
                 state_uri=f"{spec.uri.rstrip('/')}/state",
@@ -77,7 +114,28 @@ class LocalProvider:
             )
         return _in_cluster_store(spec, opts)
 
-    def registry(self, spec: RegistrySpec) -> Registry:
+    def shared_filesystem(self, spec: SharedFilesystemSpec, opts: pulumi.ResourceOptions) -> SharedFilesystem:
+        for key, asked in (("sharedFilesystem", spec.shared), ("scratch", spec.scratch)):
+            if asked is not None:
+                raise ProviderError(f"footplate:{key}: a local cluster offers the volumes that it has: remove the key")
+        return SharedFilesystem()
+
+    def workload_identity(self, spec: WorkloadIdentitySpec, opts: pulumi.ResourceOptions) -> WorkloadIdentity:
+        """Its pods reach the object store with the keys of `ObjectStore.credentials`."""
+        return WorkloadIdentity()
+
+    def offload_target(self, spec: OffloadTargetSpec, opts: pulumi.ResourceOptions) -> OffloadTarget:
+        raise ProviderError(
+            "footplate:offload.enabled: a local cluster has no training service beside it: set it to false"
+        )
+
+    def ingress(self, spec: IngressSpec, opts: pulumi.ResourceOptions) -> Ingress:
+        raise ProviderError(
+            "footplate:ingress: a local cluster has no names of its own: remove the key "
+            "(`footplate workspace open` reaches a workspace without)"
+        )
+
+    def registry(self, spec: RegistrySpec, opts: pulumi.ResourceOptions) -> Registry:
         built = index.read(index.cache_directory(self._environ))
 
         def reference(name: str) -> str:

@@ -149,7 +149,7 @@ def _open(value: Any, decrypt: Callable[[str], str]) -> tuple[Any, bool]:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value)
+    return json.dumps(value, default=str)  # YAML has dates
 
 
 def _short(key: str) -> str:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from datetime import date
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -17,11 +18,15 @@ from providers.contract import (
     ObjectStoreSpec,
     Registry,
     RegistrySpec,
+    Site,
     StandardImage,
 )
+from providers.local import LocalProvider
 from tests.unit.conftest import Registered
 
 Register = Callable[[Callable[[], object]], Registered]
+
+TODAY = date(2026, 1, 1)
 
 CONFIG = {
     "teams": [
@@ -32,10 +37,11 @@ CONFIG = {
 }
 
 
-class Cloud:
+class Cloud(LocalProvider):
     """A provider whose answers are fixed."""
 
     def __init__(self, credentials: dict[str, pulumi.Input[str]]) -> None:
+        super().__init__(Site("test"), {})
         self.credentials = credentials
 
     def cluster(self, spec: ClusterSpec, opts: pulumi.ResourceOptions) -> Cluster:
@@ -45,14 +51,14 @@ class Cloud:
         uris = {team: f"s3://bucket/{team}" for team in spec.teams}
         return ObjectStore("s3://bucket/state", uris, "http://store", credentials=self.credentials)
 
-    def registry(self, spec: RegistrySpec) -> Registry:
+    def registry(self, spec: RegistrySpec, opts: pulumi.ResourceOptions) -> Registry:
         return Registry("image/platform:1", {"jupyter": StandardImage("image/jupyter:1", "JupyterLab", "Notebooks.")})
 
 
 @pytest.fixture
 def platform(register: Register) -> Registered:
     keys: dict[str, pulumi.Input[str]] = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
-    return register(lambda: Platform("platform", parse(CONFIG), Cloud(keys), ClusterSpec("cluster")))
+    return register(lambda: Platform("platform", parse(CONFIG, TODAY), Cloud(keys), ClusterSpec("cluster")))
 
 
 def test_a_team_is_a_closed_namespace(platform: Registered) -> None:
@@ -123,7 +129,7 @@ def test_keys_are_secrets_in_the_teams_namespaces(platform: Registered) -> None:
 
 
 def test_without_keys_there_is_no_secret(register: Register) -> None:
-    registered = register(lambda: Platform("platform", parse(CONFIG), Cloud({}), ClusterSpec("cluster")))
+    registered = register(lambda: Platform("platform", parse(CONFIG, TODAY), Cloud({}), ClusterSpec("cluster")))
     assert registered.of(":Secret") == {}
     settings = from_config_map_data(registered.of(":ConfigMap")["footplate-platform"]["data"])
     assert settings.object_store.secret_name == ""

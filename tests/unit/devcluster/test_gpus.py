@@ -13,10 +13,11 @@ SPEC = ClusterSpec("dev", gpus="H100:4,1g.10gb:2")
 
 
 def test_types_have_the_names_and_labels_by_which_controllers_select_nodes() -> None:
-    assert gpus.TYPE_LABEL == controllers.TYPE_LABEL
     for gpu in gpus.GPU_TYPES.values():
-        assert gpu.product in controllers.PRODUCTS[gpu.name]
-        assert controllers.carries({"nvidia.com/gpu.product": gpu.product}, gpu.name)
+        labels = gpus.GpuCount(gpu, 1).labels()
+        product = labels.pop("nvidia.com/gpu.product")
+        assert controllers.carries(labels, gpu.name)
+        assert controllers.carries({"nvidia.com/gpu.product": product}, gpu.name)
 
 
 def test_mig_slices_are_resources_of_their_own() -> None:
