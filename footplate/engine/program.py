@@ -112,7 +112,8 @@ async def run_program(
     finally:
         await registry.close()
     if policies.violated and run.fatal is None:
-        run.fatal = PolicyViolated(f"{policies.violated} mandatory policies are violated: nothing was changed")
+        several = "violations of mandatory policies" if policies.violated > 1 else "violation of a mandatory policy"
+        run.fatal = PolicyViolated(f"{policies.violated} {several}: nothing was changed")
     outputs, changes = _stack_outputs(before, snapshot, executor, target)
     return Ran(run, outputs, changes, registrar.planned_only, policies.violated)
 

@@ -154,7 +154,7 @@ async def test_policies_speak_before_anything_is_done(data: dict[str, str]) -> N
     events: list[Event] = []
     packs = [PROGRAMS / "policies" / "pack"]
     policed = Stack(PROGRAMS / "cloud", "dev", policy_packs=packs, environ=data)
-    with pytest.raises(PolicyViolated, match="2 mandatory policies are violated"):
+    with pytest.raises(PolicyViolated, match="2 violations of mandatory policies"):
         await policed.up(events.append)
     found = {(v.policy, v.urn.rpartition("::")[2], v.mandatory) for v in events if isinstance(v, Violation)}
     assert found == {

@@ -64,7 +64,7 @@ def test_a_report_comes_also_when_it_fails(data: dict[str, str]) -> None:
     assert failed.returncode == 5
     report = json.loads(failed.stdout)
     assert {p["policy"] for p in report["policies"] if p["mandatory"]} == {"no-public-bucket", "few-buckets"}
-    assert "2 mandatory policies are violated" in failed.stderr
+    assert "2 violations of mandatory policies" in failed.stderr
 
 
 @pytest.mark.parametrize(
