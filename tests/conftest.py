@@ -31,6 +31,7 @@ class ApiCluster:
     context: str
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in FOLDER_MARKERS:

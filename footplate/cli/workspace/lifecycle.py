@@ -52,9 +52,12 @@ def create(
     gpu_type: Annotated[str | None, typer.Option("--gpu-type", help="Such as H100; any where left out.")] = None,
     home: Annotated[str | None, typer.Option("--home", help="Size of the home volume; 0: none.")] = None,
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="NAME=s3://bucket/prefix[:/path]; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--dataset", metavar="NAME=URI[:PATH]", help="Such as digits=s3://data/digits:/data; may be repeated."
+        ),
     ] = None,
-    env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE; may be repeated.")] = None,
+    env: Annotated[list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="May be repeated.")] = None,
     owner: Annotated[str | None, typer.Option("--owner", help="Default: you.")] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it as soon as it runs.")] = False,
     no_wait: NoWaitOption = False,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from devcluster import cgroups, cluster
+from devcluster import addresses, cgroups, cluster
 from devcluster.progress import ConsoleProgress
 from footplate.images import build
 from tests.platform_command import Command
@@ -71,13 +71,13 @@ def test_make_up_is_killed_at_any_moment_and_the_next_one_carries_on(footplate: 
 
 
 def components(on_cluster: Command) -> dict[str, dict[str, Any]]:
-    status = json.loads(on_cluster("cluster", "status", "--name", NAME, "-o", "json"))
+    status = json.loads(on_cluster("cluster", "status", "--name", NAME, "-o", "json", code=None))
     return {component["name"]: component for component in status["components"]}
 
 
 def controllers(environment: dict[str, str]) -> list[int]:
     """Processes of the controllers' containers of this very cluster."""
-    own = cgroups.name(str(cluster.cluster_paths(NAME, environment).root))
+    own = cgroups.name(addresses.identity(cluster.cluster_paths(NAME, environment).root))
     found: list[int] = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -125,7 +125,7 @@ def test_a_job_survives_the_death_of_each_component_and_of_the_controllers(
 def test_the_workspace_went_on_and_takes_commands(on_cluster: Command) -> None:
     shown = json.loads(on_cluster("workspace", "show", "demo", "-o", "json"))
     assert shown["status"]["phase"] == "Running"
-    assert on_cluster("workspace", "exec", "demo", "--", "cat", ".first-steps").strip() == "1"
+    assert int(on_cluster("workspace", "exec", "demo", "--", "cat", ".first-steps")) >= 1
 
 
 def test_make_down_leaves_nothing(footplate: Command, environment: dict[str, str]) -> None:

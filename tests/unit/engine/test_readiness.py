@@ -53,6 +53,13 @@ def deployment(wanted: int = 2, **status: Any) -> dict[str, Any]:
             ),
             Failed("timed out"),
         ),
+        (
+            deployment(
+                observedGeneration=0,
+                conditions=condition("Progressing", "False", reason="ProgressDeadlineExceeded", message="of the last"),
+            ),
+            Waiting("is not seen by its controller yet"),
+        ),
         (obj("Deployment", "apps/v1", generation=2, spec={"paused": True}), READY),
         (obj("StatefulSet", "apps/v1", spec={"replicas": 1}, observedGeneration=1), Waiting("has 0 of 1 pods ready")),
         (

@@ -99,11 +99,11 @@ def _deployment(obj: Object, related: Related) -> Judgement:
     wanted = int(spec.get("replicas", 1))
     if spec.get("paused"):
         return READY
+    if _behind(obj):
+        return Waiting("is not seen by its controller yet")
     progressing = _condition(obj, "Progressing")
     if progressing.get("reason") == "ProgressDeadlineExceeded":
         return Failed(str(progressing.get("message") or "exceeded its progress deadline"))
-    if _behind(obj):
-        return Waiting("is not seen by its controller yet")
     updated, available = int(status.get("updatedReplicas") or 0), int(status.get("availableReplicas") or 0)
     failure = _condition(obj, "ReplicaFailure")
     if updated < wanted and failure.get("status") == "True":
