@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 AT_FAULT = 64
 TEMPORARY = 75
 TERMINATED = 128 + signal.SIGTERM
+KILLED = 128 + signal.SIGKILL
 
 #: Seconds. How long the first node's name may take to resolve: its pod may still be pulling its image.
 FIND_SECONDS = 600.0
@@ -41,6 +43,9 @@ POLL = 0.1
 
 #: Beside this file's folder: the SDK and ``footplate.checkpoint``, for images that do not have them.
 LIBRARY = Path(__file__).resolve().parent.parent / "lib"
+
+#: Of each process, remembered for the termination message, from which the controllers tell why it failed.
+LAST_LINES = 30
 
 #: A line of output longer than this is passed on in pieces.
 LONGEST_LINE = 64 * 1024
@@ -134,12 +139,12 @@ def variables(launcher: str, node: Node, local: int, environment: Mapping[str, s
 
 
 class Output:
-    """Passes on what one process prints, whole lines at a time, and remembers the last one."""
+    """Passes on what one process prints, whole lines at a time, and remembers the last ones."""
 
     lock = threading.Lock()
 
     def __init__(self, stream: IO[bytes], prefix: bytes) -> None:
-        self.last = b""
+        self.last: deque[bytes] = deque(maxlen=LAST_LINES)
         self._stream = stream
         self._prefix = prefix
         self._thread = threading.Thread(target=self._pump, daemon=True)
@@ -164,7 +169,7 @@ class Output:
     def _write(self, lines: Sequence[bytes]) -> None:
         if not lines:
             return
-        self.last = next((line for line in reversed(lines) if line.strip()), self.last)
+        self.last.extend(line[:500] for line in lines if line.strip())
         with Output.lock:
             try:
                 sys.stdout.buffer.write(b"".join(self._prefix + line + b"\n" for line in lines))
@@ -267,6 +272,7 @@ def watch(processes: Sequence[Process], stop: Stop) -> tuple[int, str]:
     """Until all have ended: the exit code, and what happened where it is not 0."""
     failed: Process | None = None
     code = 0
+    kills = memory_kills()
     kill_at = float("inf")
     forwarded = 0
     while True:
@@ -300,8 +306,11 @@ def watch(processes: Sequence[Process], stop: Stop) -> tuple[int, str]:
         return TERMINATED if code in (0, TERMINATED) else code, f"Ended by {signal.Signals(forwarded).name}."
     if failed is None:
         return 0, ""
-    last = failed.output.last.decode(errors="replace").strip()[:1000]
-    return code, f"Rank {failed.rank} {outcome(code)}{': ' + last if last else ''}".rstrip(".") + "."
+    lines = [line.decode(errors="replace").strip() for line in failed.output.last]
+    memory = ended_for_memory(kills) if code == KILLED else None
+    last = f": {lines[-1]}" if lines and code != KILLED else ""
+    sentence = f"Rank {failed.rank} {outcome(code, memory)}{last}".rstrip(".") + "."
+    return code, "\n".join([sentence, *lines])
 
 
 def reap(own: set[int]) -> None:
@@ -316,14 +325,36 @@ def reap(own: set[int]) -> None:
         os.waitpid(ended.si_pid, 0)
 
 
-def outcome(code: int) -> str:
+def memory_kills(root: str = "/sys/fs/cgroup") -> int | None:
+    """Processes of this container that the kernel has killed for want of memory; None where it does not say.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.events), and memory.oom_control of version 1.
+    """
+    for name in ("memory.events", "memory/memory.oom_control"):
+        try:
+            found = re.search(r"^oom_kill (\d+)$", Path(root, name).read_text(), re.MULTILINE)
+        except OSError:
+            continue
+        if found:
+            return int(found[1])
+    return None
+
+
+def ended_for_memory(before: int | None) -> bool | None:
+    after = memory_kills()
+    return None if before is None or after is None else after > before
+
+
+def outcome(code: int, memory: bool | None = None) -> str:
+    """`memory`: whether the kernel killed it for want of memory, where that is known."""
     if code <= 128:
         return f"exited with code {code}"
     try:
         name = signal.Signals(code - 128).name
     except ValueError:
         return f"exited with code {code}"
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    why = {True: " (out of memory)", False: " (not for memory)", None: " (out of memory?)"}[memory]
+    return f"was killed by {name}" + (why if name == "SIGKILL" else "")
 
 
 def unsettled(root: Path, state: Mapping[str, object]) -> list[str]:
@@ -386,9 +417,18 @@ def say(sentence: str) -> None:
 def write_termination_message(sentence: str) -> None:
     path = os.environ.get("FOOTPLATE_TERMINATION_LOG") or "/dev/termination-log"
     try:
-        Path(path).write_text(sentence[:4000])
+        Path(path).write_text(shortened(sentence))
     except OSError:
         pass
+
+
+def shortened(text: str, most: int = 4000) -> str:
+    """The first line and as much of the end as fits: Kubernetes takes 4096 bytes."""
+    if len(text.encode()) <= most:
+        return text
+    first = text.split("\n", 1)[0].encode()[:1500]
+    rest = text.encode()[-(most - len(first) - 10) :]
+    return f"{first.decode(errors='ignore')}\n{rest.decode(errors='ignore').split(chr(10), 1)[-1]}"
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -419,7 +459,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     find_first_node(node, stop)
     code, what = watch(start(launcher, command, node, environment), stop)
     if code:
-        say(what)
+        say(what.split("\n")[0])
         write_termination_message(what)
         return code
     await_upload(root, stop, float(environment.get("FOOTPLATE_SYNC_SECONDS") or SYNC_SECONDS))

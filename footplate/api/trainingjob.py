@@ -150,8 +150,18 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
 
 
 class Cause(Wire, frozen=True):
-    class_: Annotated[CauseClass, Meta(description="Whose budget the attempt is charged to.")] = field(name="class")
-    evidence: str = ""
+    class_: Annotated[CauseClass, Meta(description="Whose fault it was.")] = field(name="class")
+    evidence: Annotated[str, Meta(description="A clause with what was seen.")] = ""
+    reason: Annotated[str, Meta(description="CamelCase, for scripts: OutOfMemory, NodeNotReady and so on.")] = ""
+    retry: Annotated[bool, Meta(description="False: another attempt would end the same way.")] = True
+    budget: (
+        Annotated[
+            Literal["app", "infra", "preemption", "capacity"],
+            Meta(description="The field of spec.retries that it is charged to; none where it is charged to nobody."),
+        ]
+        | None
+    ) = None
+    suspect_nodes: Annotated[tuple[str, ...], Meta(description="Nodes that may be at fault.")] = ()
 
 
 class Attempt(Wire, frozen=True):

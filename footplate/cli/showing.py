@@ -6,7 +6,7 @@ import shlex
 from datetime import UTC, datetime
 
 from footplate.api import TrainingJob, Workspace
-from footplate.api.trainingjob import Attempt, JobPhase
+from footplate.api.trainingjob import Attempt, Cause, JobPhase
 from footplate.api.workspace import WorkspacePhase
 from footplate.cli import human
 from footplate.cli.output import Column, table
@@ -127,7 +127,15 @@ def _attempts(attempts: tuple[Attempt, ...], phase: JobPhase | None, now: dateti
 def _cause(attempt: Attempt, phase: JobPhase | None) -> str:
     if attempt.cause is None:
         return "" if attempt.end or phase is None else f"({phase.lower()})"
-    return f"{attempt.cause.class_}: {attempt.cause.evidence}" if attempt.cause.evidence else str(attempt.cause.class_)
+    return cause_text(attempt.cause)
+
+
+def cause_text(cause: Cause) -> str:
+    """`Infra/NodeNotReady: node n3 does not answer; avoids n3`"""
+    name = f"{cause.class_}/{cause.reason}" if cause.reason else str(cause.class_)
+    notes = [f"avoids {', '.join(cause.suspect_nodes)}"] if cause.suspect_nodes else []
+    notes += [] if cause.retry else ["not tried again"]
+    return "; ".join([f"{name}: {cause.evidence}" if cause.evidence else name, *notes])
 
 
 def _job_commands(job: TrainingJob) -> list[str]:

@@ -63,6 +63,7 @@ def _options(given: argparse.Namespace) -> Options:
         start=given.start_timeout,
         early=given.early,
         stop=given.stop_timeout,
+        node_lost=given.node_lost,
         failed_starts=given.failed_starts,
         first_delay=given.first_delay,
         longest_delay=given.longest_delay,
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
     span("--start-timeout", bounds.start, "from getting a node to being ready")
     span("--stop-timeout", bounds.stop, "for the pods of a failed attempt to end, beside their grace")
+    span("--node-lost", bounds.node_lost, "from a node's silence until its ranks count as lost")
     span("--early", bounds.early, "what ends sooner after its start counts as a failed start")
     span("--first-delay", bounds.first_delay, "before the start after a failed one; doubles with each")
     span("--longest-delay", bounds.longest_delay, "at most before a start")

@@ -32,6 +32,7 @@ BY_ENVIRONMENT = "environment"
 BY_CLAIM = "claim"
 BY_WAITING = "waiting"
 BY_OWNER = "owner"
+BY_NODE = "node"
 BY_WORKSPACES_OF = "workspaces-of"
 
 WORKSPACE_NAMES = f"{labels.TEAM},{labels.WORKSPACES}"
@@ -103,7 +104,7 @@ class Caches:
             kinds.POD,
             type=cluster.Pod,
             labels=ours,
-            indexers={BY_JOB: _by_job, BY_WORKSPACES_OF: _by_workspaces_of},
+            indexers={BY_JOB: _by_job, BY_WORKSPACES_OF: _by_workspaces_of, BY_NODE: _ranks_by_node},
         )
         self.claims = Informer(client, kinds.CLAIM, type=cluster.Claim)
         self.services = Informer(client, kinds.SERVICE, type=cluster.Bare, labels=ours, indexers={BY_JOB: _by_job})
@@ -232,6 +233,10 @@ def _waits(namespace: str, waits: bool) -> tuple[str, ...]:
 
 def _by_workspaces_of(obj: cluster.Pod) -> tuple[str, ...]:
     return (obj.metadata.namespace,) if labels.WORKSPACE in obj.metadata.labels else ()
+
+
+def _ranks_by_node(obj: cluster.Pod) -> tuple[str, ...]:
+    return (obj.spec.node_name,) if labels.JOB in obj.metadata.labels and obj.spec.node_name else ()
 
 
 def _by_owner(obj: cluster.Admission) -> tuple[str, ...]:

@@ -62,6 +62,18 @@ class ContainerState(Seen, frozen=True):
     terminated: Terminated | None = None
 
 
+class DeviceHealth(Seen, frozen=True):
+    resource_id: str = field(name="resourceID", default="")
+    health: str = ""
+
+
+class AllocatedResource(Seen, frozen=True):
+    """What a container was given, such as `nvidia.com/gpu`, and how it fares (KEP-4680)."""
+
+    name: str = ""
+    resources: tuple[DeviceHealth, ...] = ()
+
+
 class ContainerStatus(Seen, frozen=True):
     name: str
     image: str = ""
@@ -69,6 +81,7 @@ class ContainerStatus(Seen, frozen=True):
     restart_count: int = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
+    allocated_resources_status: tuple[AllocatedResource, ...] = ()
 
 
 class PodSpec(Seen, frozen=True):
@@ -210,18 +223,20 @@ class Admission(Seen, frozen=True):
     status: AdmissionStatus = AdmissionStatus()
 
 
+class Taint(Seen, frozen=True):
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+
 class NodeSpec(Seen, frozen=True):
     unschedulable: bool = False
-
-
-class NodeCondition(Seen, frozen=True):
-    type: str
-    status: str = ""
+    taints: tuple[Taint, ...] = ()
 
 
 class NodeStatus(Seen, frozen=True):
     allocatable: dict[str, str] = {}
-    conditions: tuple[NodeCondition, ...] = ()
+    conditions: tuple[PodCondition, ...] = ()
 
 
 class Node(Seen, frozen=True):
@@ -229,9 +244,13 @@ class Node(Seen, frozen=True):
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
 
+    def condition(self, type_: str) -> PodCondition | None:
+        return next((condition for condition in self.status.conditions if condition.type == type_), None)
+
     @property
     def ready(self) -> bool:
-        return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
+        condition = self.condition("Ready")
+        return condition is not None and condition.status == "True"
 
 
 class ScopeSelector(Seen, frozen=True):

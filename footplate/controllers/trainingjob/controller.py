@@ -16,6 +16,7 @@ from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Caches
 from footplate.controllers.children import Applier, Slot, compare
 from footplate.controllers.cluster import Metadata
+from footplate.controllers.failure.nodes import gpu_trouble, lost, reclaimed
 from footplate.controllers.loop import Refusals, Said, Shared
 from footplate.controllers.trainingjob.attempts import removal
 from footplate.controllers.trainingjob.desired import desired
@@ -60,7 +61,7 @@ class TrainingJobController:
         c.claims.add_handler(self._claim_changed)
         c.environments.add_handler(self._environment_changed)
         c.settings.add_handler(lambda key, old, new: self._freed(caches.EVERYWHERE))
-        c.nodes.add_handler(lambda key, old, new: self._freed(caches.EVERYWHERE))
+        c.nodes.add_handler(self._node_changed)
         c.quotas.add_handler(lambda key, old, new: self._freed(key.namespace))
 
     async def reconcile(self, key: Key) -> float | None:
@@ -110,11 +111,16 @@ class TrainingJobController:
             pods=pods,
             groups=_by_attempt(c.pod_groups.store.by_index(caches.BY_JOB, index), uid),
             services=_by_attempt(c.services.store.by_index(caches.BY_JOB, index), uid),
+            nodes=self._nodes_of(pods.get(current(job), ())),
             admission=_first(c.admissions.store.by_index(caches.BY_OWNER, batch.metadata.uid)) if batch else None,
             pods_refused=await self._pods_refused(job, batch, len(pods.get(current(job), ())), now),
             refused=self._refusals.standing(job.metadata),
             bounds=self._bounds,
         )
+
+    def _nodes_of(self, pods: tuple[cluster.Pod, ...]) -> dict[str, cluster.Node | None]:
+        names = {pod.spec.node_name for pod in pods if pod.spec.node_name}
+        return {name: self._caches.nodes.store.get(Key("", name)) for name in names}
 
     async def _pods_refused(self, job: TrainingJob, batch: cluster.Job | None, pods: int, now: datetime) -> str | None:
         """What the Job's controller says where its pods are not made: asked only then, because only events tell."""
@@ -156,6 +162,12 @@ class TrainingJobController:
 
     def _environment_changed(self, key: Key, old: Environment | None, new: Environment | None) -> None:
         self._add(self._caches.training_jobs.store.by_index(caches.BY_ENVIRONMENT, key.name))
+
+    def _node_changed(self, key: Key, old: cluster.Node | None, new: cluster.Node | None) -> None:
+        if _health(old) != _health(new):
+            for pod in self._caches.pods.store.by_index(caches.BY_NODE, key.name):
+                self._child_changed(Key(pod.metadata.namespace, pod.name), None, pod)
+        self._freed(caches.EVERYWHERE)
 
     def _freed(self, where: str) -> None:
         waiting = self._caches.training_jobs.store.by_index(caches.BY_WAITING, where)
@@ -202,6 +214,11 @@ def _pods_by_attempt(
             number = number_of(pod.metadata)
             pods[number] = (*pods.get(number, ()), pod)
     return pods
+
+
+def _health(node: cluster.Node | None) -> object:
+    """What of a node decides on the ranks that run there."""
+    return (lost(node), gpu_trouble(node), reclaimed(node)) if node is not None else None
 
 
 def _first(found: list[cluster.Admission]) -> cluster.Admission | None:

@@ -5,9 +5,8 @@ An ended attempt's Job stays for its pods' logs; what only serves running ranks 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from footplate.api import TrainingJob
@@ -15,10 +14,10 @@ from footplate.api.platform import Platform, Team
 from footplate.api.trainingjob import Launcher
 from footplate.controllers import admission, kinds, quota
 from footplate.controllers.children import Child
-from footplate.controllers.cluster import Pod
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob import shape
 from footplate.controllers.trainingjob.attempts import deadline, retry_time
+from footplate.controllers.trainingjob.lingering import lingering
 from footplate.controllers.trainingjob.observed import Observed, attempt_name, current, last_attempt
 from footplate.controllers.trainingjob.queueing import Queueing, choose
 
@@ -50,7 +49,7 @@ def _keeps(job: TrainingJob, observed: Observed, number: int) -> bool:
     if number >= current(job):
         return True
     batch = observed.jobs[number]
-    finished = batch.condition("Complete") or batch.condition("Failed")
+    finished = batch.condition("Complete") or batch.condition("Failed") or batch.condition("FailureTarget")
     # One that was given up while its pods still ran must not go on.
     return finished is not None and number >= current(job) - KEPT
 
@@ -95,16 +94,6 @@ def may_start(job: TrainingJob, observed: Observed, now: datetime) -> bool:
 def _still_runs(observed: Observed, number: int, now: datetime) -> bool:
     """Two attempts never run at once."""
     return bool(lingering(observed.pods.get(number, ()), observed, now))
-
-
-def lingering(pods: Iterable[Pod], observed: Observed, now: datetime) -> list[Pod]:
-    """Those that may still run. One that should have ended long ago is on a node that does not answer: it is let go."""
-    return [pod for pod in pods if not pod.ended and now < (let_go(pod, observed) or datetime.max.replace(tzinfo=UTC))]
-
-
-def let_go(pod: Pod, observed: Observed) -> datetime | None:
-    due = pod.metadata.deletion_timestamp
-    return due + observed.bounds.stop if due is not None else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from footplate.api import TrainingJob, labels
 from footplate.api.trainingjob import Attempt
 from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Facts
-from footplate.controllers.cluster import Admission, Bare, Job, Metadata, Pod, PodGroup
+from footplate.controllers.cluster import Admission, Bare, Job, Metadata, Node, Pod, PodGroup
 from footplate.controllers.refusal import Refusal
 
 
@@ -21,6 +21,8 @@ class Observed:
     pods: Mapping[int, tuple[Pod, ...]] = field(default_factory=dict[int, tuple[Pod, ...]])
     groups: Mapping[int, PodGroup] = field(default_factory=dict[int, PodGroup])
     services: Mapping[int, Bare] = field(default_factory=dict[int, Bare])
+    nodes: Mapping[str, Node | None] = field(default_factory=dict[str, Node | None])
+    """Those of the current attempt's pods; None where there is none of the name any more."""
     admission: Admission | None = None
     """What Kueue says of the current attempt."""
     pods_refused: str | None = None

@@ -12,10 +12,12 @@ from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase, Pend
 from footplate.controllers import honoured
 from footplate.controllers.capacity import too_few_gpus
 from footplate.controllers.cluster import Pod
-from footplate.controllers.ending import Ending
+from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob import attempts as tries
-from footplate.controllers.trainingjob.desired import let_go, lingering, start
+from footplate.controllers.trainingjob import fate as fates
+from footplate.controllers.trainingjob.desired import start
+from footplate.controllers.trainingjob.lingering import let_go, lingering
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt
 from footplate.controllers.trainingjob.queueing import NO_GANG, Queueing, choose
 from footplate.controllers.waiting import unschedulable
@@ -63,7 +65,7 @@ def judge(job: TrainingJob, observed: Observed, now: datetime) -> Verdict:
     bound = tries.deadline(job)
     if bound is not None and now >= bound:
         return _ending(job, observed, attempts, now, CauseClass.DEADLINE)
-    found = tries.fate(job, observed, now)
+    found = fates.fate(job, observed, now)
     if found is not None and found.succeeded and found.ended:
         done = _replace_last(attempts, tries.ended(attempts[-1], found.ended, None))
         return Verdict(JobPhase.SUCCEEDED, "Succeeded", "It succeeded.", done, True, finished_at=found.ended)
@@ -85,12 +87,9 @@ def next_look(job: TrainingJob, observed: Observed, now: datetime) -> timedelta 
         due.append(tries.retry_time(job.status.attempts, observed))
     batch = observed.jobs.get(current(job))
     if batch is not None:
-        due += [given + observed.bounds.start for pod in _pods(job, observed) if (given := tries.given_node(pod))]
+        due += fates.looks(job, observed)
         if batch.metadata.creation_timestamp is not None and len(_pods(job, observed)) < job.spec.nodes:
             due.append(batch.metadata.creation_timestamp + observed.bounds.pods_created)
-        failing = batch.condition("FailureTarget")
-        if failing is not None and failing.last_transition_time is not None:
-            due.append(failing.last_transition_time + observed.bounds.stop * 2)
     due += [let_go(pod, observed) for pods in observed.pods.values() for pod in pods if not pod.ended]
     later = [moment - now for moment in due if moment is not None and moment > now]
     return min(later, default=None)
@@ -136,7 +135,7 @@ def _ending(
 
 
 def _failed(
-    job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ...], found: tries.Fate, cause: Ending
+    job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ...], found: fates.Fate, cause: Ending
 ) -> Verdict:
     """The current attempt is lost: it is over, or its last pods are ending."""
     last = attempts[-1]
@@ -178,7 +177,7 @@ def _under_way(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ..
     pods = _pods(job, observed)
     if batch.spec.suspend:
         return _suspended(job, observed, attempts)
-    if sum(tries.running(pod) or pod.status.phase == "Succeeded" for pod in pods) >= job.spec.nodes:
+    if sum(fates.running(pod) or pod.status.phase == "Succeeded" for pod in pods) >= job.spec.nodes:
         return Verdict(JobPhase.RUNNING, "Running", _running_text(job), attempts, True)
     if job.status.phase is JobPhase.RUNNING and last_is(job, attempts):
         return Verdict(JobPhase.RUNNING, "Running", _running_text(job), attempts, True)

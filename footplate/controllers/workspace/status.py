@@ -18,7 +18,8 @@ from footplate.api.workspace import WorkspacePhase
 from footplate.controllers import honoured, kinds
 from footplate.controllers.children import CHANGE_REFUSED, name_taken
 from footplate.controllers.cluster import Claim, Pod
-from footplate.controllers.ending import Ending, ending
+from footplate.controllers.failure.pods import ending
+from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.waiting import Waiting, waiting
 from footplate.controllers.workspace import pod as pods

@@ -142,7 +142,9 @@ time.sleep(60)
     assert time.monotonic() - started < 8
     code, _, _ = finish(start(tmp_path, script, NPROC_PER_NODE="3"))
     assert code == 1
-    assert message(tmp_path) == "Rank 1 exited with code 1: ValueError: shapes do not match."
+    said = message(tmp_path).splitlines()
+    assert said[0] == "Rank 1 exited with code 1: ValueError: shapes do not match."
+    assert said[1] == "Traceback (most recent call last):", "the controllers tell from it why it failed"
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +164,29 @@ raise SystemExit(3)
 def test_a_killed_process_has_a_shells_code(tmp_path: Path) -> None:
     code, _, _ = finish(start(tmp_path, "import os; os.kill(os.getpid(), 9)", NPROC_PER_NODE="2"))
     assert code == 137
-    assert "was killed by SIGKILL (out of memory?)" in message(tmp_path)
+    assert "was killed by SIGKILL (" in message(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("memory.events", "low 0\noom 2\noom_kill 3\n"), ("memory/memory.oom_control", "under_oom 0\noom_kill 3\n")],
+)
+def test_what_the_kernel_killed_for_memory_is_counted_by_the_control_group(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    assert launch.memory_kills(str(tmp_path)) is None
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    assert launch.memory_kills(str(tmp_path)) == 3
+    assert launch.outcome(137, True) == "was killed by SIGKILL (out of memory)"
+    assert launch.outcome(137, False) == "was killed by SIGKILL (not for memory)"
+
+
+def test_a_long_last_message_keeps_its_first_line_and_its_end() -> None:
+    text = launch.shortened("Rank 1 exited with code 1.\n" + "\n".join(f"line {n}" for n in range(2000)))
+    assert text.startswith("Rank 1 exited with code 1.\nline ")
+    assert text.endswith("line 1999")
+    assert len(text.encode()) <= 4096
 
 
 ON_SIGTERM = """

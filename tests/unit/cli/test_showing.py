@@ -15,7 +15,7 @@ from footplate.api.resources import Gpu
 from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase, Pending, Progress
 from footplate.api.workspace import WorkspacePhase
 from footplate.cli import human
-from footplate.cli.showing import job_page, workspace_page
+from footplate.cli.showing import cause_text, job_page, workspace_page
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -164,3 +164,10 @@ def test_gpus() -> None:
     assert human.gpus(Resources()) == ""
     assert human.gpus(Resources(gpu=Gpu(count=2))) == "2"
     assert human.gpus(Resources(gpu=Gpu(count=1, type="A100-80GB", share="1g.10gb"))) == "1 × 1g.10gb of A100-80GB"
+
+
+def test_a_cause_says_its_class_and_what_follows_from_it() -> None:
+    cause = Cause(CauseClass.INFRA, "node n3 does not answer", reason="NodeNotReady", suspect_nodes=("n3",))
+    assert cause_text(cause) == "Infra/NodeNotReady: node n3 does not answer; avoids n3"
+    hopeless = Cause(CauseClass.APP, "no such module", reason="CodeError", retry=False)
+    assert cause_text(hopeless) == "App/CodeError: no such module; not tried again"

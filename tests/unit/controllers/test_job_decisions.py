@@ -11,9 +11,10 @@ from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase
 from footplate.controllers import kinds
 from footplate.controllers.cluster import Job, Pod, PodGroup
 from footplate.controllers.refusal import Refusal
-from footplate.controllers.trainingjob.attempts import first_cause, retry_time
+from footplate.controllers.trainingjob.attempts import retry_time
 from footplate.controllers.trainingjob.controller import said
 from footplate.controllers.trainingjob.desired import desired
+from footplate.controllers.trainingjob.fate import first_cause
 from footplate.controllers.trainingjob.observed import Observed
 from footplate.controllers.trainingjob.status import next_look, status
 from tests.unit.controllers.build import BORN, NOW, UID, facts, job, scheduled
@@ -93,7 +94,7 @@ def test_the_first_failure_is_the_cause_and_what_followed_is_not() -> None:
         rank(2, "Failed", 137, "2026-01-01T11:59:58Z"),
         rank(3, deletionTimestamp="2026-01-01T12:00:30Z", deletionGracePeriodSeconds=30),
     )
-    found = first_cause(job(nodes=4), (*others, first))
+    found = first_cause(job(nodes=4), (*others, first), seen(), NOW)
     assert found is not None
     assert found.evidence == "its process failed with exit code 1: RuntimeError: NCCL (node rank 1)"
 
@@ -104,7 +105,9 @@ def test_a_cause_once_seen_stays_though_its_pod_goes() -> None:
     assert suspected.status.phase is JobPhase.RECOVERING
     assert suspected.status.attempts[0].end is None
     over = after(suspected, seen(rank(1, "Failed", 143), jobs={1: batch(1, "FailureTarget", "Failed")}))
-    assert over.status.attempts[0].cause == Cause(class_=CauseClass.INFRA, evidence="its pod was deleted (node rank 0)")
+    assert over.status.attempts[0].cause == Cause(
+        class_=CauseClass.INFRA, evidence="its pod was deleted (node rank 0)", reason="PodDeleted", budget="infra"
+    )
     assert over.status.attempts[0].end == NOW
 
 

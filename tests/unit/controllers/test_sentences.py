@@ -7,7 +7,7 @@ import pytest
 from footplate.api.resources import Gpu, Resources
 from footplate.api.trainingjob import CauseClass
 from footplate.controllers import gpus
-from footplate.controllers.ending import ending
+from footplate.controllers.failure.pods import ending
 from footplate.controllers.waiting import pull_cause, unschedulable, waiting
 from tests.unit.controllers.build import BORN, ended_pod, pod, running_pod, scheduled
 
