@@ -5,9 +5,9 @@
                                                                   state file (Pulumi's deployment, version 3)
 
 `stack.Stack` is the way in: preview, up, refresh, destroy, outputs. `kubernetes:*` resources are applied; resources
-of other providers can be previewed and need the Pulumi CLI to be created. Where that CLI is on PATH, `pulumi_cli`
-drives it instead, with the same events.
+of other providers, and Helm releases, can be previewed and need the Pulumi CLI to be created. Where that CLI is on
+PATH, `pulumi_cli` drives it instead, with the same events.
 
 What the real engine does and this one refuses, each with a sentence that names the resource: remote components
-(`yaml/v2`, `helm/v4`), Helm releases, stack references, transforms, hooks, state migrations, parameterized packages.
+(`yaml/v2`, `helm/v4`), stack references, transforms, hooks, state migrations, parameterized packages.
 """

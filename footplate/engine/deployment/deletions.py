@@ -48,7 +48,7 @@ class Deletions:
             await self._forget(resource, step)
             return
         try:
-            provider = self._registry.instance(resource.provider)
+            provider = self._registry.instance(resource.provider, resource.type)
             if self._lives_on(resource, provider):
                 await self._forget(resource, step)
                 return

@@ -23,7 +23,7 @@ async def settle(
     state, notes = list(resources), list[str]()
     for operation in pending:
         resource = operation.resource
-        provider = registry.instance(resource.provider)
+        provider = registry.instance(resource.provider, resource.type)
         if provider.plans_only:
             raise Unsupported(
                 f"an operation on {urns.short(resource.urn)!r} was interrupted, and {provider.plans_only}",

@@ -35,7 +35,7 @@ async def _one(run: Run, registry: Registry, resource: Resource) -> None:
         return
     try:
         run.admit()
-        provider = registry.instance(resource.provider)
+        provider = registry.instance(resource.provider, resource.type)
         if provider.plans_only:
             run.say(f"not refreshed: {provider.plans_only}", resource.urn, Severity.WARNING)
             return

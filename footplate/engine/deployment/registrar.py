@@ -171,7 +171,7 @@ class Registrar:
 
     async def _custom(self, goal: Goal, urn: str, old: Resource | None) -> Registered:
         ref = goal.provider or await self._default_provider(goal)
-        provider = self._registry.instance(ref)
+        provider = self._registry.instance(ref, goal.type)
         if provider.plans_only:
             self.planned_only[urn] = provider.plans_only
             if not self._run.preview:
@@ -254,7 +254,7 @@ class Registrar:
         self._goals[urn] = goal
         try:
             ref = goal.provider or await self._default_provider(goal)
-            provider = self._registry.instance(ref)
+            provider = self._registry.instance(ref, goal.type)
             if provider.plans_only and not self._run.preview:
                 raise Unsupported(provider.plans_only)
             if id is None or provider.plans_only:

@@ -18,6 +18,8 @@ from footplate.engine.state.model import Resource
 from footplate.engine.values import UNKNOWN, Properties
 
 KUBERNETES = "kubernetes"
+#: The one kind of the kubernetes provider that its plugin alone can make: with Helm, in its own process.
+HELM_RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def default_name(version: str, plugin_url: str = "") -> str:
@@ -70,7 +72,10 @@ class Registry:
             return registered
         raise Unsupported(f"its provider {ref} is neither in the program nor in the state")
 
-    def instance(self, ref: str) -> Provider:
+    def instance(self, ref: str, type: str) -> Provider:
+        """What acts on resources of `type` of that provider."""
+        if type == HELM_RELEASE:
+            return PlannedProvider("Helm releases are made by the kubernetes plugin of the Pulumi CLI")
         resource = self.resource(ref)
         key = (resource.urn, resource.id)
         if key not in self._instances:
@@ -101,7 +106,7 @@ class Registry:
         if package == "pulumi":
             raise Unsupported("stack references are not supported by this engine", cli_remedy("footplate up"))
         if package != KUBERNETES:
-            return PlannedProvider(package)
+            return PlannedProvider(f"the {package} provider is a plugin of the Pulumi CLI")
         settings = kubernetes.settings_of(resource.inputs)
         if settings is None:
             return KubernetesProvider(None, self._stopping)

@@ -10,12 +10,13 @@ from footplate.engine.values import Properties
 
 
 class PlannedProvider:
-    def __init__(self, package: str) -> None:
-        self._package = package
+    def __init__(self, reason: str) -> None:
+        """`reason`: why only the Pulumi CLI can make them."""
+        self._reason = reason
 
     @property
     def plans_only(self) -> str:
-        return f"the {self._package} provider is a plugin of the Pulumi CLI"
+        return self._reason
 
     async def check(self, check: Check) -> Properties:
         return check.inputs

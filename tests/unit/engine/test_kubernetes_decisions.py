@@ -41,8 +41,8 @@ def test_a_type_token_names_a_kind(type: str, inputs: dict[str, Any], kind: Kind
 
 
 def test_what_is_no_single_object_is_refused_by_name() -> None:
-    with pytest.raises(Unsupported, match="Helm release"):
-        kind_of("kubernetes:helm.sh/v3:Release", {})
+    with pytest.raises(Unsupported, match="YAML component"):
+        kind_of("kubernetes:yaml:ConfigFile", {})
     with pytest.raises(ResourceFailed, match="is a list"):
         kind_of("kubernetes:core/v1:ConfigMapList", {"kind": "ConfigMapList", "items": []})
 

@@ -282,3 +282,20 @@ def test_state_is_kept_apart_by_project_and_stack(data: dict[str, str]) -> None:
         stack("cloud", data).folder,
     }
     assert len(folders) == 3
+
+
+async def test_a_helm_release_is_planned_and_needs_the_pulumi_cli(tmp_path: Path, data: dict[str, str]) -> None:
+    root = program(
+        tmp_path,
+        """
+        import pulumi, pulumi_kubernetes as kubernetes
+        cluster = kubernetes.Provider("cluster", kubeconfig=pulumi.runtime.invoke_output("aws:a/b:c", {}))
+        chart = kubernetes.helm.v3.Release("chart", chart="oci://registry.example/chart", version="1.2.3",
+                                           opts=pulumi.ResourceOptions(provider=cluster))
+        """,
+    )
+    events: list[Event] = []
+    await Stack(root, "dev", environ=data).preview(events.append)
+    assert steps(events)["chart"] is Op.CREATE
+    with pytest.raises(NeedsPulumiCLI, match=r"Release chart \(Helm releases are made by the kubernetes plugin"):
+        await Stack(root, "dev", environ=data).up(lambda event: None)

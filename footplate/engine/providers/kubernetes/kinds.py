@@ -36,7 +36,6 @@ _DASHED: Final = {
 _UNDERSCORED: Final = {dashed: under for under, dashed in _DASHED.items()}
 
 _REFUSED: Final = {
-    "kubernetes:helm.sh/v3:Release": "a Helm release",
     "kubernetes:yaml:": "a YAML component",
     "kubernetes:kustomize:": "a Kustomize component",
 }
