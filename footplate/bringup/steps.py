@@ -13,10 +13,10 @@ from footplate.bringup.site import Site
 from footplate.client.session import Session
 from footplate.client.target import connect
 from footplate.client.tunnel import opening
+from footplate.engine.checked import AnyStack
 from footplate.engine.display.observers import Display
 from footplate.engine.events import Event, Phase
 from footplate.engine.stack import Result
-from footplate.engine.stacks import AnyStack
 from footplate.errors import ClusterAccess, FootplateError
 from footplate.images import build, delivery, index
 from footplate.images.errors import WrongTarget

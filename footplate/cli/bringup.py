@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from footplate import sdk
     from footplate.bringup.demo import Notebook, Training
     from footplate.bringup.site import Site
+    from footplate.engine.checked import AnyStack
     from footplate.engine.display.observers import Display
-    from footplate.engine.stacks import AnyStack
 
 app = group("From a bare machine to a running platform, and back.")
 

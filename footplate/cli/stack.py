@@ -23,9 +23,9 @@ from footplate.cli.output import Output, OutputOption, print_data
 from footplate.errors import BadUsage, FootplateError, NotFound
 
 if TYPE_CHECKING:
+    from footplate.engine.checked import AnyStack
     from footplate.engine.events import Event, Observer
     from footplate.engine.stack import Approve, Result
-    from footplate.engine.stacks import AnyStack
 
 app = group("The stacks of a Pulumi project.")
 
@@ -56,6 +56,18 @@ EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", envvar="FOOTPLATE_ENGINE", help="What runs the program.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-replace",
+        metavar="NAME",
+        help="A cluster, GPU pool or data store (its name or URN) that may be replaced or deleted; repeatable.",
+    ),
+]
+PricesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--prices", metavar="FILE", help="Prices that win over the list prices; FOOTPLATE_PRICES counts too."),
+]
 DiffOption = Annotated[bool, typer.Option("--diff", help="Show every field of what is created.")]
 
 
@@ -67,12 +79,14 @@ def up(
     policy_pack: PackOption = None,
     parallel: ParallelOption = 16,
     engine: EngineOption = EngineChoice.AUTO,
+    allow_replace: AllowOption = None,
+    prices: PricesOption = None,
     yes: YesOption = False,
     diff: DiffOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Bring the platform to what the stack's configuration says: previews, asks, changes, waits until it is ready."""
-    opened = _open(stack, cwd, config, policy_pack, parallel, engine)
+    opened = _open(stack, cwd, config, policy_pack, parallel, engine, allow_replace, prices)
     result = _run(opened, lambda observe: opened.up(observe, None if yes else _ask("update")), output, diff)
     if output is Output.TABLE:
         _say("nothing to change" if not result.changed else "")
@@ -87,6 +101,8 @@ def preview(
     policy_pack: PackOption = None,
     parallel: ParallelOption = 16,
     engine: EngineOption = EngineChoice.AUTO,
+    allow_replace: AllowOption = None,
+    prices: PricesOption = None,
     expect_no_changes: Annotated[
         bool, typer.Option("--expect-no-changes", help="Exit with 1 if there are any.")
     ] = False,
@@ -94,7 +110,7 @@ def preview(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what `up` would change."""
-    opened = _open(stack, cwd, config, policy_pack, parallel, engine)
+    opened = _open(stack, cwd, config, policy_pack, parallel, engine, allow_replace, prices)
     result = _run(opened, opened.preview, output, diff, stdout=True)
     if expect_no_changes and result.changed:
         raise FootplateError("changes were expected not to be, and there are some", "see the preview above")
@@ -167,6 +183,8 @@ def _open(
     packs: list[Path] | None,
     parallel: int,
     engine: EngineChoice,
+    allow_replace: list[str] | None = None,
+    prices: list[Path] | None = None,
 ) -> AnyStack:
     from footplate.engine.stacks import open_stack
 
@@ -177,6 +195,8 @@ def _open(
         policy_packs=packs or [],
         parallel=parallel,
         engine=engine.value,
+        allow_replace=allow_replace or [],
+        prices=prices or [],
     )
 
 

@@ -44,6 +44,10 @@ class ResourceProtected(errors.Refused):
     pass
 
 
+class ReplacementRefused(errors.Refused):
+    """A cluster, a GPU pool or a data store would be replaced or deleted, and nobody said that it may be."""
+
+
 class ProgramFailed(FootplateError):
     """The program raised; `traceback` has its own frames only."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
+from footplate.costs.estimate import Estimate
 from footplate.engine.changes import Change
 
 
@@ -47,7 +48,13 @@ class Step:
     delete_first: bool = False
     """A replacement that deletes the old one before it creates the new one."""
     inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Of what is created anew; they hold `values`."""
+    """As they will be, of all but what is deleted; they hold `values`."""
+    old_inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """As they were, of what is replaced or deleted."""
+    provider: str = ""
+    """URN of the provider resource."""
+    dependencies: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Input → URNs of what it comes from; the Pulumi CLI does not tell them."""
     declared: str = ""
     """`components/teams.py:12`, where that is known."""
     leftover: bool = False
@@ -124,7 +131,14 @@ class Finished:
     output_changes: Sequence[Change] = ()
 
 
-Event: TypeAlias = Phase | StepStarted | StepWaiting | StepDone | Said | Violation | Finished
+@dataclass(frozen=True)
+class Priced:
+    """After a preview: what the stack costs. Not told of a stack that has nothing of a cloud."""
+
+    estimate: Estimate
+
+
+Event: TypeAlias = Phase | StepStarted | StepWaiting | StepDone | Said | Violation | Finished | Priced
 
 
 class Observer(Protocol):

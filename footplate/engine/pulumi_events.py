@@ -113,6 +113,9 @@ def _step(metadata: StepEventMetadata) -> Step | None:
         state.parent if state is not None else "",
         _changes(metadata),
         custom=bool(state.custom) if state is not None else True,
+        inputs=_state(metadata.new, "inputs"),
+        old_inputs=_state(metadata.old, "inputs") if op in (Op.REPLACE, Op.DELETE) else {},
+        provider=urns.parse_ref(metadata.provider or "").urn,
     )
 
 

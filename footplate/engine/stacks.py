@@ -6,27 +6,14 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
+from footplate.engine.checked import AnyStack, CheckedStack
 from footplate.engine.errors import cli_remedy
-from footplate.engine.events import Observer
-from footplate.engine.stack import Approve, Result, Stack
-from footplate.engine.values import Properties
+from footplate.engine.project.config import plain_values
+from footplate.engine.project.manifest import Project
+from footplate.engine.stack import Stack
 from footplate.errors import MachineLacks
-
-
-class AnyStack(Protocol):
-    """What both engines do with a stack. `engine`: `embedded` or `pulumi`."""
-
-    @property
-    def engine(self) -> str: ...
-
-    async def preview(self, observe: Observer) -> Result: ...
-    async def up(self, observe: Observer, approve: Approve | None = None) -> Result: ...
-    async def destroy(self, observe: Observer, approve: Approve | None = None) -> Result: ...
-    async def refresh(self, observe: Observer, *, preview: bool = False) -> Result: ...
-    def outputs(self) -> Properties: ...
-    def forget(self) -> None: ...
 
 
 def open_stack(
@@ -37,15 +24,37 @@ def open_stack(
     policy_packs: Sequence[Path] = (),
     parallel: int = 16,
     engine: str | Literal["auto", "embedded", "pulumi"] = "auto",
+    allow_replace: Sequence[str] = (),
+    prices: Sequence[Path] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> AnyStack:
+    """`allow_replace`: URNs or names of what may be replaced or deleted though it holds something; `prices`: files that
+    win over the package's price table, beside that of FOOTPLATE_PRICES."""
+    found, project = _open(directory, name, config, policy_packs, parallel, engine, environ)
+    own = [Path(environ["FOOTPLATE_PRICES"])] if environ.get("FOOTPLATE_PRICES") else []
+    return CheckedStack(
+        found, plain_values(project, name, config), environ, allow_replace=allow_replace, prices=[*own, *prices]
+    )
+
+
+def _open(
+    directory: Path,
+    name: str,
+    config: Mapping[str, str] | None,
+    policy_packs: Sequence[Path],
+    parallel: int,
+    engine: str,
+    environ: Mapping[str, str],
+) -> tuple[AnyStack, Project]:
     pulumi = shutil.which("pulumi", path=environ.get("PATH"))
     if engine == "pulumi" and pulumi is None:
         raise MachineLacks("there is no Pulumi CLI on PATH", cli_remedy("footplate up"))
     if engine != "embedded" and pulumi is not None:
         from footplate.engine.pulumi_cli import PulumiStack
 
-        return PulumiStack(
+        driven = PulumiStack(
             directory, name, config=config, policy_packs=policy_packs, parallel=parallel, environ=environ
         )
-    return Stack(directory, name, config=config, policy_packs=policy_packs, parallel=parallel, environ=environ)
+        return driven, driven.project
+    own = Stack(directory, name, config=config, policy_packs=policy_packs, parallel=parallel, environ=environ)
+    return own, own.project

@@ -109,5 +109,6 @@ def describe(resource: Resource, going: set[str], replaced: set[str]) -> Step:
         resource.parent,
         reason=reason,
         custom=resource.custom,
+        old_inputs=resource.inputs,
         leftover=resource.delete and resource.urn in replaced,
     )

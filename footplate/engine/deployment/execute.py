@@ -46,7 +46,7 @@ class Executor:
         """The resource as it is afterwards; in a preview, as it is foreseen."""
         match step.op:
             case Op.SAME:
-                return await self._same(step, request, old, diff)
+                return await self._same(step, request, old, provider, diff)
             case Op.CREATE:
                 async with self._run.step(step) as say:
                     return await self._create(request, old, provider, say)
@@ -57,13 +57,16 @@ class Executor:
                 async with self._run.step(step) as say:
                     return await self._replace(step, request, provider, say)
 
-    async def _same(self, step: Step, request: Request, old: Resource | None, diff: Diff) -> Resource:
+    async def _same(
+        self, step: Step, request: Request, old: Resource | None, provider: Provider, diff: Diff
+    ) -> Resource:
         assert old is not None
         new = request.new
         if diff.outputs is not None:
             new = _with_outputs(new, diff.outputs)
         differs = _differs(msgspec.structs.replace(old, outputs={}), msgspec.structs.replace(new, outputs={}))
-        self._run.state_differs |= differs
+        # What the Pulumi CLI keeps of its own resources is its business.
+        self._run.state_differs |= differs and not provider.plans_only
         kept = new if differs or old.outputs != new.outputs else old
         self._run.snapshot.put(kept, old)
         self._run.same(step)

@@ -166,7 +166,7 @@ class Registrar:
         self._registry.register(new, self._former.get(urn, ""))
         if decision.op is Op.REPLACE:
             self._run.replaced.add(urn)
-        await self._executor.note(_step(urn, goal, decision), old, new)
+        await self._executor.note(_step(urn, goal, decision, new), old, new)
         return Registered(urn, "" if fresh and self._run.preview else id, inputs)
 
     async def _custom(self, goal: Goal, urn: str, old: Resource | None) -> Registered:
@@ -191,7 +191,7 @@ class Registrar:
                 # The old one lives on for a while: a generated name must not be its name.
                 fresh = await self._checked(provider, goal, urn, goal.inputs, None)
                 request = self._request(goal, msgspec.structs.replace(new, inputs=fresh), known)
-        step = replace(_step(urn, goal, decision), inputs=request.new.inputs if decision.op is Op.CREATE else {})
+        step = _step(urn, goal, decision, request.new, known if decision.op is Op.REPLACE else None)
         result = await self._executor.carry_out(step, request, old, provider, diff)
         # In a preview the SDK takes an input that is missing among the outputs for unknown (a Secret's stringData).
         return Registered(urn, result.id, {**result.inputs, **result.outputs})
@@ -352,7 +352,8 @@ def _ignoring(inputs: Properties, old: Properties, ignored: tuple[str, ...]) -> 
 _ABSENT = object()
 
 
-def _step(urn: str, goal: Goal, decision: Decision) -> Step:
+def _step(urn: str, goal: Goal, decision: Decision, new: Resource | None = None, old: Resource | None = None) -> Step:
+    """`new`: as it will be, where a provider has checked it; `old`: what goes with a replacement."""
     return Step(
         urn,
         decision.op,
@@ -363,6 +364,10 @@ def _step(urn: str, goal: Goal, decision: Decision) -> Step:
         decision.reason,
         goal.custom,
         decision.delete_first,
+        inputs=new.inputs if new is not None else {},
+        old_inputs=old.inputs if old is not None else {},
+        provider=urns.parse_ref(new.provider).urn if new is not None else "",
+        dependencies={key: found for key, found in goal.property_dependencies.items() if found},
         declared=_place(goal),
     )
 

@@ -11,13 +11,14 @@ from rich.live import Live
 from rich.text import Text
 
 from footplate.engine import urn as urns
-from footplate.engine.display import wording
+from footplate.engine.display import cost, wording
 from footplate.engine.display.tree import Tree
 from footplate.engine.events import (
     Event,
     Finished,
     Op,
     Phase,
+    Priced,
     Said,
     Severity,
     Step,
@@ -68,6 +69,8 @@ class Display:
                 self._violations.append(event)
             case Finished():
                 self._end(event)
+            case Priced(estimate):
+                self._print(list(cost.lines(estimate)))
             case _:
                 pass
 

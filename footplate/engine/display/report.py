@@ -7,7 +7,7 @@ from typing import Any
 
 from footplate.engine import paths
 from footplate.engine.changes import Change
-from footplate.engine.events import Event, Finished, Op, Phase, Said, Step, StepDone, Violation
+from footplate.engine.events import Event, Finished, Op, Phase, Priced, Said, Step, StepDone, Violation
 from footplate.engine.values import masked
 
 
@@ -24,6 +24,7 @@ class Report:
         self._violations: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._outputs: dict[str, Any] = {}
         self._seconds = 0.0
+        self._cost: dict[str, Any] | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -47,6 +48,8 @@ class Report:
             case Finished(totals, outputs):
                 self._outputs = masked(dict(outputs))
                 self._seconds = totals.seconds
+            case Priced(estimate):
+                self._cost = estimate.data()
             case _:
                 pass
 
@@ -60,6 +63,7 @@ class Report:
             "policies": list(self._violations.values()),
             "messages": self._messages,
             "outputs": self._outputs,
+            "cost": self._cost,
             "seconds": round(self._seconds, 3),
         }
 

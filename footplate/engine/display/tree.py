@@ -159,5 +159,5 @@ def _details(node: Node, diff: bool, full: bool) -> Iterator[Text]:
             yield Text(line, style="red")
     if diff:
         yield from wording.fields(node.step.changes)
-    if full and node.state is not State.FAILED:
+    if full and node.state is not State.FAILED and node.step.op is Op.CREATE:
         yield from wording.inputs(node.step.inputs)

@@ -61,6 +61,16 @@ def load_config(project: Project, stack: str, keyring: Keyring, overrides: Mappi
     return _resolve(path, project.fields, raw, _decrypter(path, document, keyring), frozenset(given_here))
 
 
+def plain_values(project: Project, stack: str, overrides: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the stack's file and the overrides say in clear, by qualified key; nothing is checked or decrypted."""
+    path = project.stack_file(stack)
+    document: Any = (read_yaml(path).get("config") if path.is_file() else None) or {}
+    given: dict[Any, Any] = cast(dict[Any, Any], document) if isinstance(document, dict) else {}
+    found = {_qualified(project.name, str(key)): value for key, value in given.items()}
+    found.update({_qualified(project.name, key): value for key, value in (overrides or {}).items()})
+    return {key: value for key, value in found.items() if not (isinstance(value, dict) and "secure" in value)}
+
+
 def _qualified(project: str, key: str) -> str:
     return key if ":" in key else f"{project}:{key}"
 

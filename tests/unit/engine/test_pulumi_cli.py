@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 
 from footplate.engine.changes import Change, ChangeKind
-from footplate.engine.errors import ConfigInvalid, DeploymentFailed, StackLocked, StackNotFound, StateUnreadable
-from footplate.engine.events import Event, Op, Said, StepDone, StepStarted, Violation
+from footplate.engine.checked import AnyStack
+from footplate.engine.errors import (
+    ConfigInvalid,
+    DeploymentFailed,
+    ReplacementRefused,
+    StackLocked,
+    StackNotFound,
+    StateUnreadable,
+)
+from footplate.engine.events import Event, Op, Priced, Said, StepDone, StepStarted, Violation
 from footplate.engine.pulumi_cli import logged_in
-from footplate.engine.stack import Stack
-from footplate.engine.stacks import AnyStack, open_stack
+from footplate.engine.stacks import open_stack
 from footplate.engine.values import Secret
 from footplate.errors import MachineLacks
 
@@ -195,10 +202,28 @@ async def test_a_secret_for_one_run_needs_the_stack_file(home: Path, tmp_path: P
         await stack.preview(lambda event: None)
 
 
+async def test_what_the_cli_would_replace_is_refused_and_priced_alike(home: Path) -> None:
+    urn = "urn:pulumi:dev::parts::aws:ec2/instance:Instance::box"
+    bucket = "urn:pulumi:dev::parts::aws:s3/bucket:Bucket::data"
+    box = state(urn, inputs={"instanceType": "g5.xlarge", "region": "us-east-1"})
+    replaced = step("create-replacement", bucket, old=state(bucket), new=state(bucket, inputs={"bucket": "new"}))
+    events = [{"resourcePreEvent": step("same", urn, old=box, new=box)}, {"resourcePreEvent": replaced}]
+    summary = {"summaryEvent": {"durationSeconds": 1, "resourceChanges": {"replace": 1, "same": 1}}}
+    scenario(home, preview={"events": [*events, summary]})
+    seen: list[Event] = []
+    with pytest.raises(ReplacementRefused, match="the data store 'data' would be replaced"):
+        await opened().up(seen.append)
+    (priced,) = [event for event in seen if isinstance(event, Priced)]
+    assert priced.estimate.minimum.gpu == 1.006
+    assert not any("up" in call["arguments"] for call in calls(home))
+    await opened(allow_replace=["data"]).up(lambda event: None)
+    assert any("up" in call["arguments"] for call in calls(home))
+
+
 def test_the_engine_can_be_chosen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(opened(engine="embedded"), Stack)
+    assert opened(engine="embedded").engine == "embedded"
     assert opened(engine="pulumi").engine == "pulumi"
     monkeypatch.setenv("PATH", "/nowhere")
-    assert isinstance(opened(), Stack)
+    assert opened().engine == "embedded"
     with pytest.raises(MachineLacks, match="no Pulumi CLI"):
         opened(engine="pulumi")

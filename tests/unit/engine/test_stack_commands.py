@@ -67,6 +67,32 @@ def test_a_report_comes_also_when_it_fails(data: dict[str, str]) -> None:
     assert "2 violations of mandatory policies" in failed.stderr
 
 
+def test_a_preview_says_what_the_stack_costs(data: dict[str, str], tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text(
+        "cloud,region,item,market,usd,unit,source,date\naws,us-east-1,g6.xlarge,on-demand,1,hour,contract,2026-01-01\n"
+    )
+    text = footplate(data, "preview", "--prices", str(own), program="pools").stdout
+    assert "GPU machines  $0.00 to $222.16\n" in text
+    assert "everything    $0.10 to $222.26\n" in text
+    assert "$0.00 to $2.00  NodeGroup dev: 0 to 2 × g6.xlarge, on-demand" in text
+    assert "billed by use, not counted: Bucket data" in text
+    assert "list prices of 2026-01-01 to" in text
+
+    unpriced = footplate(data, "preview", "-c", "pools=odd:p9.metal:1", program="pools").stdout
+    assert "everything    at least $0.10 to $0.10\n" in unpriced
+    assert "NodeGroup odd: 0 to 1 × p9.metal, on-demand: no price of p9.metal (on-demand) in us-east-1" in unpriced
+
+    cost = json.loads(footplate(data, "preview", "-o", "json", program="pools").stdout)["cost"]
+    assert cost["minimum"] == {"gpu": 0, "total": 0.1}
+    assert cost["maximum"] == {"gpu": 221.7696, "total": 221.8696}
+    assert {line["what"] for line in cost["lines"] if line["gpu"]} == {
+        "0 to 4 × p5.48xlarge, on-demand",
+        "0 to 2 × g6.xlarge, on-demand",
+    }
+    assert json.loads(footplate(data, "preview", "-o", "json").stdout)["cost"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "program", "code", "message"),
     [
