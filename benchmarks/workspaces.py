@@ -115,7 +115,7 @@ async def kubespawner(client: Client, kubeconfig: Path, count: int) -> Result:
 async def controllers(client: Client, kubeconfig: Path) -> AsyncGenerator[psutil.Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "footplate.controllers", "--kubeconfig", str(kubeconfig)),
-        *("--port", "0", "--log-level", "warning"),
+        *("--port", "0", "--collector-port", "0", "--log-level", "warning"),
         env={**os.environ, "POD_NAME": "bench"},
     )
     try:

@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.objects import standard_labels
 from footplate.api import labels
+from footplate.api.platform import COLLECTOR, COLLECTOR_PORT
 from footplate.controllers.permissions import RULES, Rule
 
 NAME = "footplate-controllers"
@@ -47,6 +48,14 @@ class Controllers(pulumi.ComponentResource):
             },
             opts=self._child,
         )
+        # Without a selector: its one address is the leader's, which the leader writes.
+        kubernetes.core.v1.Service(
+            COLLECTOR,
+            metadata=self._metadata(COLLECTOR),
+            spec={"ports": [{"name": "http", "port": COLLECTOR_PORT}]},
+            opts=self._child,
+        )
+        self._network()
         if args.replicas > 1:
             kubernetes.policy.v1.PodDisruptionBudget(
                 NAME,
@@ -56,8 +65,27 @@ class Controllers(pulumi.ComponentResource):
             )
         self.register_outputs({})
 
-    def _metadata(self) -> Any:
-        return {"name": NAME, "namespace": self._args.namespace, "labels": standard_labels("controllers")}
+    def _metadata(self, name: str = NAME) -> Any:
+        return {"name": name, "namespace": self._args.namespace, "labels": standard_labels("controllers")}
+
+    def _network(self) -> None:
+        """Teams' pods may report and see nothing else, such as metrics."""
+        member = {"match_expressions": [{"key": labels.TEAM, "operator": "Exists"}]}
+        other = {"match_expressions": [{"key": labels.TEAM, "operator": "DoesNotExist"}]}
+        rules: list[dict[str, Any]] = [
+            {"from": [{"namespace_selector": member}], "ports": [{"port": COLLECTOR_PORT}]},
+            {"from": [{"namespace_selector": other}]},
+        ]
+        kubernetes.networking.v1.NetworkPolicy(
+            NAME,
+            metadata=self._metadata(),
+            spec={
+                "pod_selector": {"match_labels": _selector()},
+                "policy_types": ["Ingress"],
+                "ingress": rules,  # pyright: ignore[reportArgumentType]
+            },
+            opts=self._child,
+        )
 
     def _permissions(self, account: kubernetes.core.v1.ServiceAccount) -> list[pulumi.Resource]:
         role = kubernetes.rbac.v1.ClusterRole(
@@ -123,9 +151,16 @@ class Controllers(pulumi.ComponentResource):
             "command": ["python3", "-m", "footplate.controllers"],
             "env": [
                 {"name": name, "value_from": {"field_ref": {"field_path": path}}}
-                for name, path in (("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace"))
+                for name, path in (
+                    ("POD_NAME", "metadata.name"),
+                    ("POD_NAMESPACE", "metadata.namespace"),
+                    ("POD_IP", "status.podIP"),
+                )
             ],
-            "ports": [{"name": "http", "container_port": PORT}],
+            "ports": [
+                {"name": "http", "container_port": PORT},
+                {"name": "reports", "container_port": COLLECTOR_PORT},
+            ],
             # Generous: a busy machine is no reason to restart the controllers.
             "liveness_probe": {
                 "http_get": {"path": "/healthz", "port": "http"},

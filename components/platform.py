@@ -92,7 +92,7 @@ def _settings(config: PlatformConfig, store: ObjectStore, registry: Registry) ->
         version=VERSION,
         platform_image=registry.platform_image,
         state_uri=store.state_uri,
-        teams=tuple(settings.Team(name, uri) for name, uri in store.team_uris.items()),
+        teams=tuple(settings.Team(team.name, store.team_uris[team.name], team.idle) for team in config.teams),
         object_store=settings.ObjectStore(
             endpoint=store.endpoint,
             region=store.region,
@@ -100,6 +100,7 @@ def _settings(config: PlatformConfig, store: ObjectStore, registry: Registry) ->
         ),
         queueing=config.queueing,
         allowed_images=config.allowed_images,
+        idle=config.idle,
     )
 
 

@@ -12,7 +12,12 @@ import pulumi_kubernetes as kubernetes
 from components.objects import RESTRICTED, standard_labels
 from components.roles import MEMBER
 from footplate.api import labels
-from footplate.api.platform import OBJECT_STORE_SECRET, SERVICE_ACCOUNT_JOB, SERVICE_ACCOUNT_WORKSPACE
+from footplate.api.platform import (
+    COLLECTOR_PORT,
+    OBJECT_STORE_SECRET,
+    SERVICE_ACCOUNT_JOB,
+    SERVICE_ACCOUNT_WORKSPACE,
+)
 
 #: Cloud metadata services hand out the node's identity: pods have their own (https://kubernetes.io/docs/concepts/security).
 METADATA_SERVICE = "169.254.169.254/32"
@@ -123,20 +128,16 @@ class Team(pulumi.ComponentResource):
                 "ingress": [{"from": [{"pod_selector": _jobs()}]}],
                 "egress": [{"to": [{"pod_selector": _jobs()}]}],
             },
+            # Beside allow-out: for some network plug-ins an address range never holds the cluster's own pods.
+            "allow-reports": {
+                "pod_selector": {},
+                "policy_types": ["Egress"],
+                "egress": [{"to": [_platform()], "ports": [{"port": COLLECTOR_PORT}]}],
+            },
             "allow-platform": {
                 "pod_selector": {},
                 "policy_types": ["Ingress"],
-                "ingress": [
-                    {
-                        "from": [
-                            {
-                                "namespace_selector": {
-                                    "match_labels": {"kubernetes.io/metadata.name": labels.SYSTEM_NAMESPACE}
-                                }
-                            }
-                        ]
-                    }
-                ],
+                "ingress": [{"from": [_platform()]}],
             },
         }
         for name, spec in policies.items():
@@ -147,6 +148,10 @@ class Team(pulumi.ComponentResource):
 
 def _jobs() -> dict[str, Any]:
     return {"match_expressions": [{"key": labels.JOB, "operator": "Exists"}]}
+
+
+def _platform() -> dict[str, Any]:
+    return {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": labels.SYSTEM_NAMESPACE}}}
 
 
 def _subject(member: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from footplate.api.platform import IdlePolicy
 from providers.spec import (
     Count,
     Days,
@@ -46,11 +47,16 @@ class Quota(Spec, frozen=True):
     pods: Count | None = None
 
 
+class Idle(IdlePolicy, frozen=True, forbid_unknown_fields=True):
+    """When workspaces stop by themselves, as in `footplate.api.platform`."""
+
+
 class Team(Spec, frozen=True):
     name: TeamName
     #: User names of the cluster; ``group:<name>`` admits a group.
     members: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     quota: Quota = Quota()
+    idle: Idle = Idle()
 
 
 class Environment(Spec, frozen=True):
@@ -134,3 +140,4 @@ class PlatformConfig(Spec, frozen=True):
     queueing: Literal["auto", "kueue", "native", "none"] = "auto"
     object_store: ObjectStore = ObjectStore()
     controllers: Controllers = Controllers()
+    idle: Idle = Idle()

@@ -1,14 +1,22 @@
 """What the Pulumi program tells the controllers, the CLI and the SDK: the ConfigMap ``footplate-platform``."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import json
+from msgspec import Meta, json
 
+from footplate.api import duration, labels
 from footplate.api.meta import Wire
+
+Duration = Annotated[str, Meta(pattern=duration.PATTERN, description="a duration such as 90s, 30m, 12h or 7d")]
 
 CONFIG_MAP = "footplate-platform"
 KEY = "platform.json"
 OBJECT_STORE_SECRET = "footplate-object-store"
+
+#: Where pods report: a Service whose one address is the leading controllers' (`footplate.controllers.collector`).
+COLLECTOR = "footplate-collector"
+COLLECTOR_PORT = 8081
+TOKEN_AUDIENCE = "footplate"
 
 #: Service accounts in each team's namespace.
 SERVICE_ACCOUNT_WORKSPACE = "workspace"
@@ -20,11 +28,51 @@ def priority_class(priority: str) -> str:
     return f"footplate-{priority}"
 
 
+class IdlePolicy(Wire, frozen=True):
+    """When workspaces stop by themselves; ``0s`` is never. A team's own comes first, then the platform's, then IDLE_DEFAULTS."""
+
+    timeout: Duration | None = None
+    #: Of workspaces with a GPU; by GPU type where that is named.
+    gpu_timeout: Duration | None = None
+    gpu_timeouts: dict[str, Duration] = {}
+    #: What a workspace may ask for at most.
+    longest_timeout: Duration | None = None
+    warn_before: Duration | None = None
+    max_extension: Duration | None = None
+    #: Not known to be active or idle for so long: an event; and a stop, which never comes where it is not set.
+    unknown_warning: Duration | None = None
+    unknown_limit: Duration | None = None
+
+
+IDLE_DEFAULTS = IdlePolicy(
+    timeout="4h",
+    gpu_timeout="1h",
+    longest_timeout="2d",
+    warn_before="15m",
+    max_extension="8h",
+    unknown_warning="30m",
+    unknown_limit="0s",
+)
+
+
+class Reporting(Wire, frozen=True):
+    """How pods tell the platform what they do."""
+
+    #: Of the collector, as pods reach it.
+    url: str = f"http://{COLLECTOR}.{labels.SYSTEM_NAMESPACE}.svc:{COLLECTOR_PORT}"
+    every: Duration = "60s"
+    #: For how long something that was seen counts as the reason of the present activity.
+    recent: Duration = "5m"
+    #: Without a report for so long, nothing is known.
+    silence: Duration = "5m"
+
+
 class Team(Wire, frozen=True):
     """``data_uri`` is where the team's data, checkpoints and code snapshots go: ``s3://bucket/prefix`` or ``gs://…``."""
 
     name: str
     data_uri: str
+    idle: IdlePolicy = IdlePolicy()
 
 
 class ObjectStore(Wire, frozen=True):
@@ -50,6 +98,8 @@ class Platform(Wire, frozen=True):
     allowed_images: tuple[str, ...] = ()
     #: GPU type → GPUs of the largest node that an autoscaled pool can add; empty where the nodes are fixed.
     autoscaled_gpus: dict[str, int] = {}
+    idle: IdlePolicy = IdlePolicy()
+    reporting: Reporting = Reporting()
 
     def to_config_map_data(self) -> dict[str, str]:
         return {KEY: json.format(json.encode(self), indent=2).decode()}

@@ -52,9 +52,20 @@ class Home(Wire, frozen=True):
 
 
 class Idle(Wire, frozen=True):
-    timeout: Duration | None = None
-    warn_before: Duration | None = None
-    max_extension: Duration | None = None
+    """What is left out is as the platform's administrator says, who also bounds what is set."""
+
+    timeout: Annotated[Duration, Meta(description="Idle for so long it is stopped.")] | None = None
+    warn_before: Annotated[Duration, Meta(description="Its owner hears of the stop so long before.")] | None = None
+    max_extension: Annotated[Duration, Meta(description="How far keepUntil can put the stop off.")] | None = None
+    keep_until: (
+        Annotated[
+            datetime, Meta(description="Not stopped for idleness before then; at most maxExtension later than due.")
+        ]
+        | None
+    ) = None
+    stop_when_finished: Annotated[
+        bool, Meta(description="Stop it as soon as nothing runs in it; the platform clears this when it does.")
+    ] = False
 
 
 class WorkspaceSpec(Wire, frozen=True):
@@ -94,8 +105,15 @@ class WorkspaceSpec(Wire, frozen=True):
 
 class Activity(Wire, frozen=True):
     state: Literal["Active", "Idle", "Unknown"] = "Unknown"
-    last_active: datetime | None = None
-    reasons: tuple[str, ...] = ()
+    last_active: (
+        Annotated[
+            datetime, Meta(description="Of an active one: when its reasons were written; else the last activity.")
+        ]
+        | None
+    ) = None
+    reasons: Annotated[tuple[str, ...], Meta(description="What runs; of an idle one, what does not count.")] = ()
+    unknown_since: datetime | None = None
+    warned_at: Annotated[datetime, Meta(description="Since when its owner can know of the coming stop.")] | None = None
 
 
 class WorkspaceStatus(Wire, frozen=True):

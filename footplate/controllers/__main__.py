@@ -53,8 +53,13 @@ async def _main(given: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("connecting to %s (context %s)", connection.server, connection.context)
-    await run(connection, _options(given), stop, serves=lambda port: log.info("serving on port %d", port))
+    await run(connection, _options(given), stop, serves=_say_ports)
     return 0
+
+
+def _say_ports(port: int, collector: int) -> None:
+    log.info("collecting on port %d", collector)
+    log.info("serving on port %d", port)
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -68,7 +73,9 @@ def _options(given: argparse.Namespace) -> Options:
         first_delay=given.first_delay,
         longest_delay=given.longest_delay,
     )
-    options = replace(options, port=given.port, workers=given.workers, bounds=bounds)
+    options = replace(
+        options, port=given.port, collector_port=given.collector_port, workers=given.workers, bounds=bounds
+    )
     return replace(options, system=given.namespace) if given.namespace else options
 
 
@@ -84,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=defaults.port,
         help="of /metrics, /healthz and /readyz; 0: any (default: %(default)s)",
+    )
+    add(
+        "--collector-port",
+        type=int,
+        default=defaults.collector_port,
+        help="to which pods report; 0: any (default: %(default)s)",
     )
     add(
         "--workers",

@@ -17,7 +17,6 @@ Row = tuple[str, Callable[[S], bool]]
 REASON = "FieldsNotActedOn"
 
 WORKSPACE: tuple[Row[WorkspaceSpec], ...] = (
-    ("idle", lambda spec: spec.idle is not None),
     ("home.snapshot", lambda spec: spec.home.snapshot != "Never"),
     ("home.restoreFrom", lambda spec: spec.home.restore_from is not None),
     ("ide (JupyterLab is started)", lambda spec: spec.ide != "jupyterlab"),

@@ -20,6 +20,7 @@ QUOTA = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
 CORE_EVENT = Resource("", "v1", "Event", "events", True)
 ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", True)
 NODE = Resource("", "v1", "Node", "nodes", False)
+TOKEN_REVIEW = Resource("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", False)
 JOB = Resource("batch", "v1", "Job", "jobs", True)
 POD_GROUP = Resource("scheduling.k8s.io", "v1beta1", "PodGroup", "podgroups", True)
 
@@ -41,6 +42,7 @@ __all__ = [
     "QUOTA",
     "SECRET",
     "SERVICE",
+    "TOKEN_REVIEW",
     "TRAINING_JOB",
     "WORKSPACE",
 ]

@@ -16,7 +16,8 @@ class Rule(NamedTuple):
 RULES: tuple[Rule, ...] = (
     # What they reconcile. `delete`: finished jobs whose ttlAfterFinished is over. `finalizers`: owner references that
     # block deletion, where admission plugin OwnerReferencesPermissionEnforcement is on.
-    Rule(("footplate.dev",), ("workspaces",), READ),
+    # `patch`: of one that is stopped because it is idle.
+    Rule(("footplate.dev",), ("workspaces",), (*READ, "patch")),
     Rule(("footplate.dev",), ("trainingjobs",), (*READ, "delete")),
     Rule(("footplate.dev",), ("workspaces/status", "trainingjobs/status"), ("update",)),
     Rule(("footplate.dev",), ("workspaces/finalizers", "trainingjobs/finalizers"), ("update",)),
@@ -33,6 +34,8 @@ RULES: tuple[Rule, ...] = (
     Rule(("discovery.k8s.io",), ("endpointslices",), (*READ, "create", "update", "delete")),
     Rule(("batch",), ("jobs",), (*READ, "create", "delete")),
     Rule(("scheduling.k8s.io",), ("podgroups",), (*READ, "create", "delete")),
+    # Whose token a report came with.
+    Rule(("authentication.k8s.io",), ("tokenreviews",), ("create",)),
     # Which replica leads, and what they tell people.
     Rule(("coordination.k8s.io",), ("leases",), ("get", "create", "update")),
     Rule(("events.k8s.io",), ("events",), ("create", "patch")),

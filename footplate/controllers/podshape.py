@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from footplate.api.platform import Platform
+from footplate.api.platform import TOKEN_AUDIENCE, Platform
 from footplate.api.resources import Dataset, Gpu, Resources
 from footplate.controllers import gpus
 
@@ -20,6 +20,13 @@ SHARED_MOUNT: Json = {"name": "footplate", "mountPath": SHARED}
 SHARED_VOLUME: Json = {"name": "footplate", "emptyDir": {}}
 SHM_MOUNT: Json = {"name": "shm", "mountPath": "/dev/shm"}
 SHM_VOLUME: Json = {"name": "shm", "emptyDir": {"medium": "Memory"}}
+
+#: The pod's own token for the collector; whoever has it can say what this pod does, and nothing else.
+TOKEN_DIR = "/var/run/secrets/footplate.dev"
+TOKEN_SECONDS = 24 * 3600
+TOKEN_MOUNT: Json = {"name": "report-token", "mountPath": TOKEN_DIR, "readOnly": True}
+_TOKEN: Json = {"audience": TOKEN_AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": "token"}
+TOKEN_VOLUME: Json = {"name": "report-token", "projected": {"sources": [{"serviceAccountToken": _TOKEN}]}}
 
 #: Pod Security `restricted`. Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
 POD_SECURITY: Json = {
@@ -68,6 +75,10 @@ def environment(values: Mapping[str, str]) -> list[Json]:
 def main_environment(user: Mapping[str, str], ours: Mapping[str, str], platform: Platform) -> list[Json]:
     """Of the user's container: the platform's contract wins over the user's values, those over the object store's."""
     return environment({**store_address(platform), **user, **ours})
+
+
+def reporting(platform: Platform) -> dict[str, str]:
+    return {"FOOTPLATE_COLLECTOR": platform.reporting.url, "FOOTPLATE_TOKEN_FILE": f"{TOKEN_DIR}/token"}
 
 
 def store_address(platform: Platform) -> dict[str, str]:

@@ -21,10 +21,15 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from footplate.api import labels
 from footplate.api.meta import GROUP
+from footplate.api.platform import COLLECTOR_PORT
 from footplate.controllers import kinds, loop
 from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Caches, detect
 from footplate.controllers.children import Applier
+from footplate.controllers.collector import address
+from footplate.controllers.collector.reports import Reports
+from footplate.controllers.collector.server import Collector, collecting
+from footplate.controllers.collector.tokens import Reviewer
 from footplate.controllers.loop import Controller, Shared
 from footplate.controllers.serving import serving
 from footplate.controllers.trainingjob.controller import TrainingJobController
@@ -46,6 +51,10 @@ class Options:
     system: str = labels.SYSTEM_NAMESPACE
     """The namespace of the Lease and of the platform's settings."""
     port: int = 8080
+    collector_port: int = COLLECTOR_PORT
+    """Of what pods report to."""
+    address: str = ""
+    """Of this pod, for the Service through which pods report; empty: they have another way to it."""
     workers: int = 16
     """Keys of one kind under work at once."""
     stop: float = 10.0
@@ -57,9 +66,13 @@ class Options:
 
 
 async def run(
-    connection: Connection, options: Options, stop: asyncio.Event, *, serves: Callable[[int], None] = lambda port: None
+    connection: Connection,
+    options: Options,
+    stop: asyncio.Event,
+    *,
+    serves: Callable[[int, int], None] = lambda port, collector: None,
 ) -> None:
-    """Until `stop` is set. Raises LeadershipLost, KubeError. `serves` is told the HTTP port."""
+    """Until `stop` is set. Raises LeadershipLost, KubeError. `serves` is told the HTTP ports."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
@@ -83,8 +96,13 @@ async def run(
         recorder = Recorder(client, f"{GROUP}/{LEASE}", pod)
         shared = Shared(client, recorder, metrics, time.monotonic)
         applier = Applier(client, caches.by_resource())
+        reports = Reports(shared.clock)
+        workspaces = WorkspaceController(caches, applier, shared, options.bounds, reports)
+        collector = Collector(
+            caches, Reviewer(client, time.time), reports, election.is_leader, workspaces.queue.add, metrics.report
+        )
         controllers: list[Controller] = [
-            WorkspaceController(caches, applier, shared, options.bounds),
+            workspaces,
             NamesController(caches, shared),
             TrainingJobController(caches, applier, shared, options.bounds),
         ]
@@ -95,22 +113,28 @@ async def run(
             missing = caches.missing()
             return f"waiting for {', '.join(missing)}" if missing else None
 
-        async with serving(options.port, registry, healthy=lambda: None, ready=ready) as port:
-            serves(port)
-            await _until_stopped(caches, election, controllers, shared, options, stop)
+        async with (
+            serving(options.port, registry, healthy=lambda: None, ready=ready) as port,
+            collecting(options.collector_port, collector) as reported_to,
+        ):
+            serves(port, reported_to)
+            await _until_stopped(caches, election, controllers, reports, shared, options, stop)
 
 
 async def _until_stopped(
     caches: Caches,
     election: LeaderElection,
     controllers: list[Controller],
+    reports: Reports,
     shared: Shared,
     options: Options,
     stop: asyncio.Event,
 ) -> None:
     async def lead() -> None:
         recording = asyncio.create_task(shared.recorder.run())
+        reports.begin()
         working = [asyncio.create_task(loop.run(c, shared, options.workers)) for c in controllers]
+        announcing = asyncio.create_task(_announce(shared, options))
         ending = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((ending, *working), return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +143,7 @@ async def _until_stopped(
             await asyncio.wait(working, timeout=options.stop)
             await stopped(shared.recorder, recording, 2.0)
         finally:
-            tasks: list[asyncio.Task[Any]] = [recording, *working, ending]
+            tasks: list[asyncio.Task[Any]] = [recording, announcing, *working, ending]
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,6 +172,11 @@ async def _until_stopped(
             raise result
 
 
+async def _announce(shared: Shared, options: Options) -> None:
+    if options.address:
+        await address.announce(shared.client, options.system, options.address)
+
+
 def _leading(election: LeaderElection) -> None:
     if not election.is_leader():
         raise LeadershipLost("this replica does not lead any more")
@@ -158,4 +187,5 @@ def options_from_environment(environ: dict[str, str]) -> Options:
     return Options(
         system=environ.get("POD_NAMESPACE") or labels.SYSTEM_NAMESPACE,
         identity=environ.get("POD_NAME", ""),
+        address=environ.get("POD_IP", ""),
     )

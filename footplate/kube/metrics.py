@@ -30,6 +30,9 @@ class Metrics:
         self._requests = counter("rest_client_requests", "Requests by code, method and host", "code", "method", "host")
         self._counted: dict[tuple[str, str, str], Counter] = {}
         self._leader = gauge("leader_election_master_status", "1 while this process leads", "name")
+        self._reports = counter(
+            "footplate_collector_reports", "Reports of pods by kind and HTTP status", "kind", "code"
+        )
         queue = ("name", "controller")
         self.depth = gauge("workqueue_depth", "Keys that are ready", *queue)
         self.adds = counter("workqueue_adds", "Keys added", *queue)
@@ -50,6 +53,9 @@ class Metrics:
         if counted is None:
             counted = self._counted[key] = self._requests.labels(*key)
         counted.inc()
+
+    def report(self, kind: str, code: int) -> None:
+        self._reports.labels(kind, str(int(code))).inc()
 
     def leads(self, name: str) -> Callable[[bool], None]:
         leader = self._leader.labels(name)

@@ -13,7 +13,9 @@ from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Caches
 from footplate.controllers.children import CHANGE_REFUSED, Applier, Slot, compare
 from footplate.controllers.cluster import Metadata
+from footplate.controllers.collector.reports import Reports
 from footplate.controllers.loop import Refusals, Said, Shared
+from footplate.controllers.workspace import idleness
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.desired import desired
 from footplate.controllers.workspace.observed import Observed, has_home, home_name, pod_name
@@ -30,12 +32,13 @@ SPREAD = 0.05
 class WorkspaceController:
     name = "workspace"
 
-    def __init__(self, caches_: Caches, applier: Applier, shared: Shared, bounds: Bounds) -> None:
+    def __init__(self, caches_: Caches, applier: Applier, shared: Shared, bounds: Bounds, reports: Reports) -> None:
         self.queue = loop.new_queue(self.name, shared.metrics, shared.clock)
         self._caches = caches_
         self._applier = applier
         self._shared = shared
         self._bounds = bounds
+        self._reports = reports
         self._refusals = Refusals(shared.clock)
         self._vanished: dict[str, str] = {}
         """By workspace: the last pod that was seen to go."""
@@ -72,8 +75,22 @@ class WorkspaceController:
             loop.tell(self._shared, ws, said(ws.status, found))
             if compare(desired(after, observed, now), self._present(ws, observed)):
                 return 0.0  # what was just written asks for it
+        if idleness.is_to_stop(after):
+            await self._stop(key, ws)
+            return None
         retry = self._refusals.due(ws.metadata) if observed.refused else None
         return loop.earliest(next_look(after, observed, now), retry)
+
+    async def _stop(self, key: Key, ws: Workspace) -> None:
+        """As if its owner had asked for it. Raises Conflict where it changed since the decision, which is then made anew."""
+        latest = self._caches.workspaces.store.get(key)
+        if latest is None or latest.metadata.uid != ws.metadata.uid:
+            return
+        spec: dict[str, object] = {"desiredState": "Stopped"}
+        if ws.spec.idle is not None:
+            spec["idle"] = {"keepUntil": None, "stopWhenFinished": None}
+        version = {"resourceVersion": latest.metadata.resource_version}
+        await self._shared.client.patch(kinds.WORKSPACE, key.name, {"metadata": version, "spec": spec}, key.namespace)
 
     def _observe(self, ws: Workspace) -> Observed:
         c, namespace = self._caches, ws.metadata.namespace
@@ -91,6 +108,8 @@ class WorkspaceController:
             settle=SETTLE_BUSY if self._shared.busy() else SETTLE,
             vanished=self._vanished.get(ws.metadata.uid),
             refused=self._refusals.standing(ws.metadata),
+            heard=self._reports.heard(pod.metadata.uid) if pod is not None else None,
+            listening=self._reports.listening,
             bounds=self._bounds,
         )
 
@@ -126,6 +145,8 @@ class WorkspaceController:
             return
         of = Key(key.namespace, name)
         ws = self._caches.workspaces.store.get(of)
+        if new is None:
+            self._reports.forget(pod.metadata.uid)
         if new is None and ws is not None and pod.metadata.owned_by(ws.metadata.uid):
             self._vanished[ws.metadata.uid] = pod.metadata.uid
         self.queue.add(of)
@@ -159,6 +180,8 @@ def said(before: WorkspaceStatus, after: WorkspaceStatus) -> list[Said]:
     """What people should hear of: what went wrong. The rest is in the status."""
     reason = _ready_reason(after)
     message = after.message or ""
+    if about_idleness := idleness.said(before, after):
+        return about_idleness
     if after.phase is WorkspacePhase.FAILED and before.phase is not WorkspacePhase.FAILED:
         return [Said("Warning", reason, "Start", message)]
     if reason == "PodLost" and (after.restarts, after.retry_at) != (before.restarts, before.retry_at):

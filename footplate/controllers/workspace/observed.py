@@ -11,6 +11,7 @@ from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Facts
 from footplate.controllers.cluster import Claim, Pod
 from footplate.controllers.refusal import Refusal
+from footplate.controllers.workspace.activity import Heard
 from footplate.kube.conditions import find_condition
 
 #: Reasons of Ready=False that only a change of the spec mends.
@@ -35,6 +36,10 @@ class Observed:
     """UID of a pod that was made and is gone before any status spoke of it."""
     refused: Refusal | None = None
     """The API server did not take a child, and the next try is not yet due."""
+    heard: Heard | None = None
+    """Of its pod's agent."""
+    listening: timedelta = timedelta(0)
+    """For how long this replica could be reported to."""
     bounds: Bounds = field(default_factory=Bounds)
 
 

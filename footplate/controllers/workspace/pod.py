@@ -22,6 +22,8 @@ SERVICE = "workspaces"
 SHAPE = f"{GROUP}/pod-shape"
 """Annotation: a hash of what the pod was made from."""
 
+#: The agent starts the server and sees to it; an image without one starts it all the same, and its activity is unknown.
+_WITH_AGENT = ("sh", "-c", 'command -v footplate-agent >/dev/null && exec footplate-agent "$@"; exec "$@"', "start")
 _START = (
     "jupyter",
     "lab",
@@ -78,6 +80,7 @@ def _spec(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
         "volumes": [
             {"name": "home", **home},
             podshape.SHM_VOLUME,
+            podshape.TOKEN_VOLUME,
             *([podshape.SHARED_VOLUME] if init else []),
             *podshape.dataset_volumes(spec.datasets),
         ],
@@ -93,6 +96,7 @@ def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
         "FOOTPLATE_WORKSPACE": ws.metadata.name,
         "FOOTPLATE_TEAM": team,
         "FOOTPLATE_OWNER": spec.owner or DEFAULT_OWNER,
+        **podshape.reporting(platform),
     }
     token: Json = {"secretKeyRef": {"name": token_secret(spec.owner), "key": TOKEN_KEY}}
     probe: Json = {"httpGet": {"path": "/api", "port": PORT}, "timeoutSeconds": 5}
@@ -100,7 +104,7 @@ def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
         "name": "main",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": list(_START),
+        "command": [*_WITH_AGENT, *_START],
         "workingDir": HOME,
         "env": [
             *podshape.main_environment(spec.env, values, platform),
@@ -115,6 +119,7 @@ def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
         "volumeMounts": [
             {"name": "home", "mountPath": HOME},
             podshape.SHM_MOUNT,
+            podshape.TOKEN_MOUNT,
             *podshape.dataset_mounts(spec.datasets),
         ],
     }

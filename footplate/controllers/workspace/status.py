@@ -22,7 +22,9 @@ from footplate.controllers.failure.pods import ending
 from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.waiting import Waiting, waiting
+from footplate.controllers.workspace import idleness
 from footplate.controllers.workspace import pod as pods
+from footplate.controllers.workspace.activity import Outlook
 from footplate.controllers.workspace.desired import RESIZE_REFUSED, start, stuck
 from footplate.controllers.workspace.observed import (
     AT_FAULT,
@@ -62,10 +64,14 @@ def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
     if _passing(ws, observed, verdict, now):
         return ws.status
     running = verdict.phase is WorkspacePhase.RUNNING
+    outlook = idleness.of_running(ws, observed, now) if running else None
+    message = verdict.message
+    if outlook is not None and verdict.ready:
+        message = idleness.sentence(ws, outlook)
     return msgspec.structs.replace(
         ws.status,
         phase=verdict.phase,
-        conditions=_conditions(ws, observed, verdict, now),
+        conditions=_conditions(ws, observed, verdict, outlook, now),
         url=pods.url(ws) if running else None,
         pod_name=pod.name if pod else None,
         node_name=(pod.spec.node_name or None) if pod else None,
@@ -73,7 +79,9 @@ def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
         restarts=verdict.restarts,
         lost_pod=verdict.lost_pod or ws.status.lost_pod,
         retry_at=verdict.retry_at,
-        message=verdict.message,
+        activity=outlook.activity if outlook else None,
+        stops_at=outlook.stops_at if outlook else None,
+        message=message,
         observed_generation=ws.metadata.generation,
     )
 
@@ -126,6 +134,8 @@ def next_look(ws: Workspace, observed: Observed, now: datetime) -> timedelta | N
         given = _given_node(pod)
         due += [moment + observed.settle for moment in _steps(pod)]
         due += [given + observed.bounds.start] if given is not None else []
+    if ws.status.phase is WorkspacePhase.RUNNING and (look := idleness.of_running(ws, observed, now).look):
+        due.append(look)
     due = [moment for moment in due if moment > now]
     return min(due) - now if due else None
 
@@ -150,7 +160,8 @@ def _stopping(ws: Workspace, observed: Observed, *, there: bool) -> Verdict:
         uid = observed.pod.metadata.uid
         return Verdict(WorkspacePhase.STOPPING, "Stopping", "Its pod is ending.", lost_pod=uid)
     kept = " Its home is kept." if has_home(ws) and observed.home is not None else ""
-    return Verdict(WorkspacePhase.STOPPED, "Stopped", f"It is stopped.{kept}")
+    why = idleness.why_stopped(ws.status)
+    return Verdict(WorkspacePhase.STOPPED, "Stopped", f"{why.message if why else 'It is stopped.'}{kept}")
 
 
 def _refused(refusal: Refusal, before: Verdict) -> Verdict:
@@ -248,7 +259,9 @@ def _storage_waits(home: Claim | None) -> str | None:
     return None
 
 
-def _conditions(ws: Workspace, observed: Observed, verdict: Verdict, now: datetime) -> tuple[Condition, ...]:
+def _conditions(
+    ws: Workspace, observed: Observed, verdict: Verdict, outlook: Outlook | None, now: datetime
+) -> tuple[Condition, ...]:
     def condition(type_: str, holds: bool, reason: str, message: str) -> Condition:
         at = now.replace(microsecond=0)
         return Condition(type_, "True" if holds else "False", reason, message, at, ws.metadata.generation)
@@ -262,6 +275,10 @@ def _conditions(ws: Workspace, observed: Observed, verdict: Verdict, now: dateti
         found = set_condition(
             found, condition("Scheduled", verdict.placed, "Placed" if verdict.placed else verdict.reason, text)
         )
+    if outlook is not None:
+        found = set_condition(found, idleness.condition(ws, observed, outlook, now))
+    elif ws.spec.desired_state == "Running" or idleness.why_stopped(ws.status) is None:
+        found = remove_condition(found, idleness.CONDITION)
     storage = _storage(ws, observed)
     if storage is None:
         found = remove_condition(found, "StorageReady")

@@ -137,7 +137,7 @@ def platform(
     with installed(api_cluster, object_store) as made:
         port = free_port()
         command = [sys.executable, "-m", "footplate.controllers", "--kubeconfig", str(made.kubeconfig)]
-        command += ["--namespace", made.system, "--port", str(port)]
+        command += ["--namespace", made.system, "--port", str(port), "--collector-port", "0"]
         with process(command, port, tmp_path_factory.mktemp("controllers") / "log", POD_NAME="", POD_NAMESPACE=""):
             yield made
             made.kube(lambda client: _empty(client, made))

@@ -59,6 +59,8 @@ class Place:
         self.connection, self.client, self.team = connection, client, team
         self.namespace = labels.TEAM_NAMESPACE_PREFIX + team
         self.system = f"system-{team}"
+        self.collector = ""
+        """The address of the controllers that a test runs in its own process."""
         self.settings: Platform = bare_platform.platform([team])
 
     async def configure(self, **changes: Any) -> None:
@@ -66,18 +68,23 @@ class Place:
         await bare_platform.install_settings(self.client, self.system, self.settings)
 
     def options(self, **changes: Any) -> Options:
-        quick = Options(self.system, port=0, bounds=QUICK)
+        quick = Options(self.system, port=0, collector_port=0, bounds=QUICK)
         return replace(quick, **changes)
 
     @asynccontextmanager
     async def controllers(self, **changes: Any) -> AsyncGenerator[asyncio.Task[None]]:
         stop, served = asyncio.Event(), asyncio.Event()
+
+        def heard(port: int, collector: int) -> None:
+            self.collector = f"http://127.0.0.1:{collector}"
+            served.set()
+
         task = asyncio.create_task(
             run(
                 bare_platform.as_controllers(self.connection),
                 self.options(**changes),
                 stop,
-                serves=lambda port: served.set(),
+                serves=heard,
             )
         )
         await asyncio.wait((task, asyncio.ensure_future(served.wait())), return_when=asyncio.FIRST_COMPLETED)

@@ -45,7 +45,18 @@ class Replica:
 async def replica(place: Place, api_cluster: ApiCluster, folder: Path, pod: str) -> AsyncGenerator[Replica]:
     log = folder / f"{pod}-{random.randrange(10**6)}.log"
     command = [sys.executable, "-m", "footplate.controllers", "--kubeconfig", str(api_cluster.kubeconfig)]
-    options = ["--context", api_cluster.context, "--namespace", place.system, "--port", "0", "--first-delay", "1s"]
+    options = [
+        "--context",
+        api_cluster.context,
+        "--namespace",
+        place.system,
+        "--port",
+        "0",
+        "--collector-port",
+        "0",
+        "--first-delay",
+        "1s",
+    ]
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *command, *options, stderr=output, env={**os.environ, "POD_NAME": pod}

@@ -215,7 +215,7 @@ async def test_fields_without_effect_are_named(place: Place) -> None:
     ws = await place.until_workspace("demo", runs)
     condition = find_condition(ws.status.conditions, "Honoured")
     assert condition is not None
-    assert condition.message == "This version does not act on idle, ide (JupyterLab is started)."
+    assert condition.message == "This version does not act on ide (JupyterLab is started)."
 
 
 async def test_a_change_that_needs_a_restart_is_said(place: Place) -> None:

@@ -154,6 +154,15 @@ IN_A_CLOUD = [
         pool(fabric=True, sharing={"mode": "mps", "replicas": 2}),
         "gpuPools[0].fabric: a fabric joins whole GPUs: remove",
     ),
+    ({"idle": {"timeout": "soon"}}, "idle.timeout: expected a duration such as .*, not 'soon'"),
+    (
+        {"idle": {"gpuTimeout": "1h", "warnbefore": "5m"}},
+        "idle: there is no field 'warnbefore'; did you mean 'warnBefore'?",
+    ),
+    (
+        {"teams": [{"name": "a", "idle": {"gpuTimeouts": {"H100": 30}}}]},
+        "teams[0].idle.gpuTimeouts.H100: expected text .*, not 30",
+    ),
     (pool(scaleDownAfter="soon"), "gpuPools[0].scaleDownAfter: expected a duration such as .*, not 'soon'"),
     (pool(bootDisk="big"), "gpuPools[0].bootDisk: expected a Kubernetes quantity .*, not 'big'"),
     (

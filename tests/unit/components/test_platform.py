@@ -31,8 +31,9 @@ TODAY = date(2026, 1, 1)
 CONFIG = {
     "teams": [
         {"name": "research", "members": ["ada", "group:vision"], "quota": {"gpu": 8, "cpu": "64"}},
-        {"name": "speech"},
+        {"name": "speech", "idle": {"gpuTimeouts": {"H100": "20m"}}},
     ],
+    "idle": {"timeout": "3h"},
     "environments": [{"name": "own", "image": "registry.example/own@sha256:00"}],
 }
 
@@ -67,6 +68,25 @@ def test_a_team_is_a_closed_namespace(platform: Registered) -> None:
     assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     deny = platform.of(":NetworkPolicy")["research-default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_pods_of_teams_reach_the_collector_and_no_metrics(platform: Registered) -> None:
+    service = platform.of("core/v1:Service")["footplate-collector"]["spec"]
+    assert service == {"ports": [{"name": "http", "port": 8081}]}, "the leader writes its one address"
+    policy = platform.of(":NetworkPolicy")["footplate-controllers"]["spec"]
+    from_teams, from_others = policy["ingress"]
+    team = {"matchExpressions": [{"key": "footplate.dev/team", "operator": "Exists"}]}
+    assert from_teams == {"from": [{"namespaceSelector": team}], "ports": [{"port": 8081}]}
+    assert from_others["from"][0]["namespaceSelector"]["matchExpressions"][0]["operator"] == "DoesNotExist"
+    out = platform.of(":NetworkPolicy")["research-allow-reports"]["spec"]
+    assert out["egress"][0]["ports"] == [{"port": 8081}]
+
+
+def test_thresholds_of_idleness_reach_the_controllers_by_platform_and_team(platform: Registered) -> None:
+    data = platform.of("core/v1:ConfigMap")["footplate-platform"]["data"]
+    settings = from_config_map_data(data)
+    assert settings.idle.timeout == "3h"
+    assert {team.name: team.idle.gpu_timeouts for team in settings.teams} == {"research": {}, "speech": {"H100": "20m"}}
 
 
 def test_members_and_workspaces_have_the_member_role_in_their_team_alone(platform: Registered) -> None:
