@@ -3,25 +3,11 @@
 import pulumi
 
 from components import config as stack
-from components.platform import Platform
-from providers import select
-from providers.contract import ClusterSpec, Site
+from components.assembly import assemble
 
 settings = pulumi.Config()
-config = stack.read(settings)
-name = config.name or f"{pulumi.get_project()}-{pulumi.get_stack()}"
-provider = select(config.provider, Site(name, config.account, config.region, config.zones, config.labels))
-target = ClusterSpec("cluster", config.cluster, config.context, config.kubeconfig, config.kubernetes)
-
-cluster = provider.cluster(target, pulumi.ResourceOptions())
-platform = Platform(
-    "platform",
-    config,
-    provider,
-    target,
-    (stack.secret(settings, "objectStoreAccessKey"), stack.secret(settings, "objectStoreSecretKey")),
-    pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes}),
-)
+keys = stack.secret(settings, "objectStoreAccessKey"), stack.secret(settings, "objectStoreSecretKey")
+platform = assemble(stack.read(settings), keys).platform
 
 pulumi.export("version", platform.version)
 pulumi.export("namespace", platform.namespace)

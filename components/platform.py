@@ -49,7 +49,7 @@ class Platform(pulumi.ComponentResource):
         Priorities("priorities", child)
         written = Settings("settings", namespace.metadata["name"], _settings(config, store, registry), child)
         self.teams = {
-            team.name: Team(TeamArgs(team.name, team.members, _amounts(team.quota), store.credentials), child).namespace
+            team.name: Team(TeamArgs(team.name, team.members, amounts(team.quota), store.credentials), child).namespace
             for team in config.teams
         }
         self.environments = _catalogue(config, registry)
@@ -104,7 +104,7 @@ def _settings(config: PlatformConfig, store: ObjectStore, registry: Registry) ->
     )
 
 
-def _amounts(quota: Quota) -> dict[str, str]:
+def amounts(quota: Quota) -> dict[str, str]:
     amounts = {
         "cpu": quota.cpu,
         "memory": quota.memory,

@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,8 +28,10 @@ from footplate.engine.policy import Policies
 from footplate.engine.project.config import Config
 from footplate.engine.providers.contract import NO_DIFF, Check, Diff, Provider, Request
 from footplate.engine.state.model import Resource
-from footplate.engine.values import Properties, Secret
+from footplate.engine.values import Properties, Secret, Unknown
 from footplate.errors import FootplateError
+
+GET_RESOURCE: Final = "pulumi:pulumi:getResource"
 
 
 class Registrar:
@@ -272,6 +274,8 @@ class Registrar:
 
     async def invoke(self, token: str, args: Properties, provider: str, version: str) -> Properties | None:
         """None: not known, for what a plugin of the Pulumi CLI would look up."""
+        if token == GET_RESOURCE:
+            return self._registered(str(args.get("urn")))
         package = token.partition(":")[0]
         if package in (KUBERNETES, "pulumi") or not self._run.preview:
             raise Unsupported(
@@ -279,6 +283,13 @@ class Registrar:
             )
         self._run.say(f"{token} is looked up by the {package} provider: its result is unknown in this preview")
         return None
+
+    def _registered(self, urn: str) -> Properties:
+        """What a component in another process reads of a resource that it got a reference to."""
+        found = self._run.snapshot.registered(urn)
+        if found is None:
+            raise ResourceFailed(f"there is no resource {urn!r} in this run")
+        return {"urn": urn, "id": found.id or Unknown, "state": {**found.inputs, **found.outputs}}
 
     async def outputs(self, urn: str, outputs: Properties) -> None:
         """`register_outputs` of a component or of the stack."""
