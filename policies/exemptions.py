@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -21,12 +22,43 @@ class Exemption(Struct, frozen=True, forbid_unknown_fields=True):
     rule: Annotated[str, Meta(min_length=1)]
     resource: Annotated[str, Meta(pattern=r"^(urn:pulumi:|\*)")]
     reason: Annotated[str, Meta(min_length=10)]
-    owner: Annotated[str, Meta(min_length=1)]
+    owner: Annotated[str, Meta(pattern=r"^[^()]+$")]
     #: The last day on which it counts.
     expires: date
 
     def covers(self, rule: str, urn: str) -> bool:
         return self.rule == rule and fnmatchcase(urn, self.resource)
+
+
+class Exempted(NamedTuple):
+    """A finding that is exempted: what is told of it, as Pulumi has no such thing as an exempted violation."""
+
+    rule: str
+    expires: date
+    owner: str
+    reason: str
+    message: str
+
+    def text(self, days_left: int | None) -> str:
+        soon = "" if days_left is None else f", in {days_left} days,"
+        return f"{self.rule} is exempted until {self.expires}{soon} by {self.owner} ({self.reason}): {self.message}"
+
+
+_TOLD = re.compile(
+    r"(?P<rule>\S+) is exempted until (?P<expires>[-\d]+)(, in \d+ days,)? by (?P<owner>[^(]+) \((?P<reason>.*?)\): "
+    r"(?P<message>.*)",
+    re.DOTALL,
+)
+
+
+def parse(text: str) -> Exempted | None:
+    """What `text` made; None for any other text."""
+    found = _TOLD.search(text)
+    if found is None:
+        return None
+    return Exempted(
+        found["rule"], date.fromisoformat(found["expires"]), found["owner"], found["reason"], found["message"]
+    )
 
 
 class Exemptions:
@@ -57,13 +89,9 @@ class Exemptions:
     def notes(self, stack: str) -> Iterator[Finding]:
         """What was exempted in this run, and exemptions of this stack that are of no use any more."""
         for exemption, message, urn in self._used:
+            told = Exempted(exemption.rule, exemption.expires, exemption.owner, exemption.reason, message)
             left = (exemption.expires - self._today).days
-            soon = f", in {left} days" if left <= SOON else ""
-            yield Finding(
-                f"{exemption.rule} is exempted until {exemption.expires}{soon} by {exemption.owner} "
-                f"({exemption.reason}): {message}",
-                urn,
-            )
+            yield Finding(told.text(left if left <= SOON else None), urn)
         used = {exemption for exemption, _, _ in self._used}
         for exemption in self._exemptions:
             stack_pattern = exemption.resource.removeprefix("urn:pulumi:").partition("::")[0]

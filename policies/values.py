@@ -86,3 +86,14 @@ def texts(value: Any) -> list[str]:
 
 def number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def every(value: Any, path: str) -> Iterator[Any]:
+    """All known values at `a.b.c`, where any of them may be lists."""
+    head, _, rest = path.partition(".")
+    for item in mappings(value):
+        for found in listed(item.get(head)):
+            if rest:
+                yield from every(found, rest)
+            else:
+                yield found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from footplate.engine.costing import Costing
-from footplate.engine.errors import ConfigInvalid
+from footplate.engine.errors import ConfigInvalid, PolicyViolated
 from footplate.engine.events import Event, Observer, Priced
 from footplate.engine.guarding import KEY, Guard
 from footplate.engine.stack import Approve, Result
@@ -52,7 +52,11 @@ class CheckedStack:
         return self._stack.engine
 
     async def preview(self, observe: Observer) -> Result:
-        result = await self._stack.preview(self._watched(observe))
+        try:
+            result = await self._stack.preview(self._watched(observe))
+        except PolicyViolated:
+            self._price(observe)  # what policies refuse is complete, and its cost may be why
+            raise
         self._conclude(observe)
         return result
 
@@ -84,10 +88,13 @@ class CheckedStack:
         return watched
 
     def _conclude(self, observe: Observer) -> None:
+        self._price(observe)
+        self._guard.check(observe)
+
+    def _price(self, observe: Observer) -> None:
         estimate = self._costing.estimate()
         if estimate is not None:
             observe(Priced(estimate))
-        self._guard.check(observe)
 
 
 def regions(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:

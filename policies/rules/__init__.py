@@ -4,7 +4,9 @@ from policies.rule import Rule
 from policies.rules import (
     clusters,
     gpu_pods,
+    gpus,
     identity,
+    idle,
     images,
     labels,
     namespaces,
@@ -14,6 +16,6 @@ from policies.rules import (
     storage,
 )
 
-_TOPICS = (clusters, nodes, network, storage, identity, images, namespaces, gpu_pods, labels, offload)
+_TOPICS = (gpus, gpu_pods, idle, clusters, nodes, network, storage, identity, images, namespaces, labels, offload)
 
 RULES: dict[str, Rule] = {rule.name: rule for topic in _TOPICS for rule in topic.RULES}

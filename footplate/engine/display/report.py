@@ -22,6 +22,7 @@ class Report:
         self._counts: Counter[str] = Counter()
         self._messages: list[dict[str, Any]] = []
         self._violations: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._declared: dict[str, str] = {}
         self._outputs: dict[str, Any] = {}
         self._seconds = 0.0
         self._cost: dict[str, Any] | None = None
@@ -33,6 +34,7 @@ class Report:
                 self._steps, self._counts = [], Counter()
             case StepDone(step, seconds, error):
                 self._counts[step.op.value] += not error
+                self._declared[step.urn] = step.declared
                 if step.op is not Op.SAME or error:
                     self._steps.append(_step(step, seconds, error))
             case Said(severity, message, urn):
@@ -53,6 +55,11 @@ class Report:
             case _:
                 pass
 
+    def _placed(self, violation: dict[str, Any]) -> dict[str, Any]:
+        """With the place in the program that declares the resource, which is known only once its step is done."""
+        declared = self._declared.get(violation["urn"])
+        return {**violation, "declared": declared} if declared else violation
+
     def data(self) -> dict[str, Any]:
         return {
             "stack": self._stack,
@@ -60,7 +67,7 @@ class Report:
             "phase": self._phase,
             "changes": {op.value: self._counts[op.value] for op in Op if self._counts[op.value]},
             "steps": self._steps,
-            "policies": list(self._violations.values()),
+            "policies": [self._placed(found) for found in self._violations.values()],
             "messages": self._messages,
             "outputs": self._outputs,
             "cost": self._cost,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.rule import Resource, Settings
+from policies.rules.gpus import Types
 from policies.values import UNKNOWN
 
 Inputs = dict[str, Any]
@@ -48,6 +49,20 @@ def vpc(**config: Any) -> Inputs:
     return {"roleArn": "arn:aws:iam::1:role/eks", "vpcConfig": {"subnetIds": ["subnet-1"], **config}}
 
 
+def karpenter(types: list[str], markets: Sequence[str] = ("spot",), **limits: object) -> Inputs:
+    requirements = [
+        {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": types},
+        {"key": "karpenter.sh/capacity-type", "operator": "In", "values": list(markets)},
+    ]
+    named = {name.replace("_", "/"): value for name, value in limits.items()}
+    return {"spec": {"template": {"spec": {"requirements": requirements}}, **({"limits": named} if named else {})}}
+
+
+def domain(lifecycle: Inputs) -> Inputs:
+    return {"defaultUserSettings": {"jupyterLabAppSettings": {"appLifecycleManagement": lifecycle}}}
+
+
+KARPENTER = "kubernetes:karpenter.sh/v1:NodePool"
 EKS, GKE, GKE_POOL = (
     "aws:eks/cluster:Cluster",
     "gcp:container/cluster:Cluster",
@@ -552,4 +567,121 @@ OFFLOAD = (
     ),
 )
 
-CASES = (*CLUSTERS, *NODES, *NETWORK, *STORAGE, *IDENTITY, *KUBERNETES, *COST, *OFFLOAD)
+CHEAP = Types(allowed=("T4", "L4"))
+GPUS = (
+    Case(
+        "gpu-types",
+        "aws:eks/nodeGroup:NodeGroup",
+        right=[{"instanceTypes": ["g6.xlarge", "m7i.large"]}, {"instanceTypes": UNKNOWN}],
+        wrong=[
+            ({"instanceTypes": ["g6.xlarge", "p5.48xlarge"]}, "instanceTypes p5.48xlarge has the GPU H100"),
+            ({"instanceTypes": ["p9.48xlarge"]}, "has the GPU p9.48xlarge"),
+        ],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        TEMPLATE,
+        right=[{"instanceType": "g4dn.xlarge"}],
+        wrong=[({"instanceType": "p4d.24xlarge"}, "A100-40GB: this environment allows T4, L4")],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        GKE_POOL,
+        right=[
+            {
+                "nodeConfig": {
+                    "machineType": "n1-standard-8",
+                    "guestAccelerators": [{"type": "nvidia-tesla-t4", "count": 1}],
+                }
+            },
+            {"nodeConfig": {"machineType": "e2-standard-4"}},
+        ],
+        wrong=[
+            ({"nodeConfig": {"machineType": "a3-highgpu-8g"}}, "nodeConfig.machineType a3-highgpu-8g has the GPU H100"),
+            (
+                {"nodeConfig": {"guestAccelerators": [{"type": "nvidia-tesla-v100", "count": 1}]}},
+                "nodeConfig.guestAccelerators.type nvidia-tesla-v100",
+            ),
+        ],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        GKE,
+        right=[{"clusterAutoscaling": {"resourceLimits": [{"resourceType": "nvidia-l4", "maximum": 8}]}}],
+        wrong=[
+            (
+                {"clusterAutoscaling": {"resourceLimits": [{"resourceType": "cpu"}, {"resourceType": "nvidia-b200"}]}},
+                "B200",
+            )
+        ],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        "aws:sagemaker/trainingJob:TrainingJob",
+        right=[{"resourceConfig": {"instanceType": "ml.g6.xlarge"}}],
+        wrong=[({"resourceConfig": {"instanceType": "ml.p5.48xlarge"}}, "H100")],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        "gcp:vertex/aiPersistentResource:AiPersistentResource",
+        right=[{"resourcePools": [{"machineSpec": {"machineType": "g2-standard-4", "acceleratorType": "NVIDIA_L4"}}]}],
+        wrong=[({"resourcePools": [{"machineSpec": {"acceleratorType": "NVIDIA_H100_80GB"}}]}, "H100")],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        KARPENTER,
+        right=[karpenter(["g6.xlarge"]), karpenter(["m7i.large"])],
+        wrong=[(karpenter(["g6.xlarge", "p5.48xlarge"]), "requirements admits H100")],
+        settings=CHEAP,
+    ),
+    Case(
+        "reservation-end-date",
+        "aws:ec2/capacityReservation:CapacityReservation",
+        right=[{"instanceType": "p5.48xlarge", "endDateType": "limited", "endDate": "2027-01-31T00:00:00Z"}],
+        wrong=[({"instanceType": "p5.48xlarge"}, "until somebody cancels it"), ({"endDateType": "limited"}, "endDate")],
+    ),
+    Case(
+        "reservation-end-date",
+        "gcp:compute/reservation:Reservation",
+        right=[{"deleteAtTime": "2027-01-31T00:00:00Z"}, {"deleteAfterDuration": {"seconds": "86400"}}],
+        wrong=[({"specificReservation": {"count": 2}}, "deleteAtTime or deleteAfterDuration")],
+    ),
+    Case(
+        "reservation-end-date",
+        "gcp:compute/futureReservation:FutureReservation",
+        right=[{"autoDeleteAutoCreatedReservations": True}],
+        wrong=[({}, "autoCreatedReservationsDeleteTime")],
+    ),
+    Case(
+        "idle-timeout",
+        "kubernetes:footplate.dev/v1alpha1:Workspace",
+        right=[{"spec": {"idle": {"timeout": "2h"}}}, {"spec": {"desiredState": "Stopped"}}],
+        wrong=[({"spec": {"environment": "pytorch"}}, "spec.idle.timeout is unset")],
+    ),
+    Case(
+        "idle-timeout",
+        "aws:sagemaker/domain:Domain",
+        right=[domain({"idleSettings": {"lifecycleManagement": "ENABLED", "idleTimeoutInMinutes": 60}})],
+        wrong=[({"defaultUserSettings": {"executionRole": "r"}}, "is not ENABLED"), (domain({}), "is not ENABLED")],
+    ),
+    Case(
+        "idle-timeout",
+        "gcp:workbench/instance:Instance",
+        right=[{"gceSetup": {"metadata": {"idle-timeout-seconds": "3600"}}}],
+        wrong=[({"gceSetup": {"metadata": {}}}, "idle-timeout-seconds")],
+    ),
+    Case(
+        "idle-timeout",
+        "gcp:colab/runtimeTemplate:RuntimeTemplate",
+        right=[{}, {"idleShutdownConfig": {"idleTimeout": "3600s"}}],
+        wrong=[({"idleShutdownConfig": {"idleTimeout": "0s"}}, "never stop by themselves")],
+    ),
+)
+
+CASES = (*GPUS, *CLUSTERS, *NODES, *NETWORK, *STORAGE, *IDENTITY, *KUBERNETES, *COST, *OFFLOAD)

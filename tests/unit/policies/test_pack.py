@@ -23,6 +23,9 @@ rules:
   s3-public-access-block: {level: disabled}
   eks-workload-identity: {level: disabled}
   imdsv2: {level: remediate, hopLimit: 2}
+  gpu-types: {level: advisory, allowed: [T4]}
+  gpu-count-cap: {most: 2}
+  gpu-scale-to-zero: {exempt: ["l4"]}
 """
 EXEMPTIONS = """
 exemptions:
@@ -66,14 +69,17 @@ async def test_what_the_pack_finds_mends_and_exempts(settings: Path, tmp_path: P
     found = {(v.policy, v.urn.rpartition("::")[2], v.mandatory): v.message for v in events if isinstance(v, Violation)}
     assert set(found) == {
         ("eks-endpoint-limited", "main", True),
+        ("gpu-types", "l4", False),
+        ("gpu-count-cap", "", True),
         ("launch-template-tags", "nodes", False),
         ("bucket-versioned", "scratch", False),
         ("exemptions", "scratch", False),
     }
-    assert refusal == "1 violation of a mandatory policy: nothing was changed"
+    assert refusal == "2 violations of mandatory policies: nothing was changed"
     assert found["eks-endpoint-limited", "main", True].endswith(
         "(the exemption that alice had for it expired on 2025-01-31)"
     )
+    assert found["gpu-count-cap", "", True].startswith("up to 3 GPUs, and 2 are allowed")
     assert "data-protected is exempted until 2026-12-31" in found["exemptions", "scratch", False]
     inputs = {(e.step.type, e.step.name): e.step.inputs for e in events if isinstance(e, StepDone)}
     template = inputs["aws:ec2/launchTemplate:LaunchTemplate", "nodes"]
