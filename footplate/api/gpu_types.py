@@ -9,6 +9,9 @@ from footplate.api.meta import GROUP
 
 #: Node label with the GPU type by its name here; pods are placed by it.
 TYPE_LABEL = f"{GROUP}/gpu-type"
+#: Node label of clouds that count shares as whole GPUs: the MIG profile, or FRACTION. Absent: whole GPUs.
+SHARE_LABEL = f"{GROUP}/gpu-share"
+FRACTION = "fraction"
 
 
 @dataclass(frozen=True)

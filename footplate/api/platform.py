@@ -98,6 +98,10 @@ class Platform(Wire, frozen=True):
     allowed_images: tuple[str, ...] = ()
     #: GPU type → GPUs of the largest node that an autoscaled pool can add; empty where the nodes are fixed.
     autoscaled_gpus: dict[str, int] = {}
+    #: How shares of GPUs are told apart: by resources of their own (NVIDIA's device plugin), or by SHARE_LABEL of nodes.
+    gpu_shares: Literal["resources", "labels"] = "resources"
+    #: Keys of taints that GPU nodes have beside nvidia.com/gpu, for pods with GPUs to tolerate.
+    gpu_taints: tuple[str, ...] = ()
     idle: IdlePolicy = IdlePolicy()
     reporting: Reporting = Reporting()
 

@@ -42,8 +42,9 @@ def measure(nodes: Iterable[Node]) -> Capacity:
         type_ = gpus.type_of(node.metadata.labels)
         for name, amount in allocatable.items():
             if name.startswith("nvidia.com/") and (number := int(_amount(amount))):
-                largest[name, type_] = max(largest.get((name, type_), 0), number)
-                totals[name, type_] = totals.get((name, type_), 0) + number
+                kind = gpus.offered(name, node.metadata.labels), type_
+                largest[kind] = max(largest.get(kind, 0), number)
+                totals[kind] = totals.get(kind, 0) + number
     return Capacity(count, cpu, memory, largest, totals, frozenset(ready))
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from footplate.api.gpu_types import GPU_TYPES, TYPE_LABEL
+from footplate.api.gpu_types import FRACTION, GPU_TYPES, SHARE_LABEL, TYPE_LABEL
+from footplate.api.platform import Platform
 from footplate.api.resources import Gpu
 
 GPU = "nvidia.com/gpu"
@@ -17,6 +18,19 @@ def resource(gpu: Gpu) -> str:
     if gpu.share is None:
         return GPU
     return f"nvidia.com/mig-{gpu.share}" if "g." in gpu.share else SHARED
+
+
+def requested(gpu: Gpu, platform: Platform) -> str:
+    """What a pod's container names: where labels tell shares apart, all of them are counted as GPUs."""
+    return GPU if platform.gpu_shares == "labels" else resource(gpu)
+
+
+def offered(name: str, labels: Mapping[str, str]) -> str:
+    """A node's resource as `resource` has it: its GPUs may be shares."""
+    share = labels.get(SHARE_LABEL)
+    if name != GPU or share is None:
+        return name
+    return SHARED if share == FRACTION else f"nvidia.com/mig-{share}"
 
 
 def products(type_: str) -> tuple[str, ...]:
@@ -37,16 +51,33 @@ def type_of(labels: Mapping[str, str]) -> str:
     return next((name for name, known in GPU_TYPES.items() if product in known.products), product)
 
 
-def affinity(gpu: Gpu | None) -> dict[str, Any] | None:
-    """Node affinity for the GPU type: the terms are alternatives, one per label that providers set."""
-    if gpu is None or gpu.type is None:
+def affinity(gpu: Gpu | None, platform: Platform) -> dict[str, Any] | None:
+    """Node affinity for the GPU type and share: the terms are alternatives, one per label that providers set."""
+    if gpu is None:
         return None
-    terms = [
-        {"matchExpressions": [{"key": TYPE_LABEL, "operator": "In", "values": [gpu.type]}]},
-        {"matchExpressions": [{"key": PRODUCT_LABEL, "operator": "In", "values": list(products(gpu.type))}]},
-    ]
+    types: list[list[dict[str, Any]]] = [[]]
+    if gpu.type is not None:
+        types = [
+            [{"key": TYPE_LABEL, "operator": "In", "values": [gpu.type]}],
+            [{"key": PRODUCT_LABEL, "operator": "In", "values": list(products(gpu.type))}],
+        ]
+    share = [_share(gpu)] if platform.gpu_shares == "labels" else []
+    terms = [{"matchExpressions": [*type_, *share]} for type_ in types if type_ or share]
+    if not terms:
+        return None
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     return {"nodeAffinity": required}
+
+
+def _share(gpu: Gpu) -> dict[str, Any]:
+    if gpu.share is None:
+        return {"key": SHARE_LABEL, "operator": "DoesNotExist"}
+    return {"key": SHARE_LABEL, "operator": "In", "values": [gpu.share if "g." in gpu.share else FRACTION]}
+
+
+def tolerations(platform: Platform) -> list[dict[str, str]]:
+    keys = (GPU, *platform.gpu_taints)
+    return [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in keys]
 
 
 def phrase(gpu: Gpu) -> str:

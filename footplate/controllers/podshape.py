@@ -50,21 +50,21 @@ AGENT_RESOURCES: Json = {
 }
 
 
-def container_resources(resources: Resources) -> Json:
+def container_resources(resources: Resources, platform: Platform) -> Json:
     amounts = {"cpu": resources.cpu, "memory": resources.memory}
     if resources.gpu:
-        amounts[gpus.resource(resources.gpu)] = str(resources.gpu.count)
+        amounts[gpus.requested(resources.gpu, platform)] = str(resources.gpu.count)
     return {"requests": amounts, "limits": amounts}
 
 
-def placement(gpu: Gpu | None) -> Json:
+def placement(gpu: Gpu | None, platform: Platform) -> Json:
     """PodSpec fields that lead to nodes with the GPU."""
     fields: Json = {}
-    affinity = gpus.affinity(gpu)
+    affinity = gpus.affinity(gpu, platform)
     if affinity:
         fields["affinity"] = affinity
     if gpu:
-        fields["tolerations"] = [{"key": gpus.GPU, "operator": "Exists", "effect": "NoSchedule"}]
+        fields["tolerations"] = gpus.tolerations(platform)
     return fields
 
 

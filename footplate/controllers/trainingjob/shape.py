@@ -82,7 +82,7 @@ def pod_spec(job: TrainingJob, number: int, image: str, platform: Platform, team
         "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints)],
         "containers": [_main(job, number, image, platform)],
         "volumes": [podshape.SHARED_VOLUME, podshape.SHM_VOLUME, *podshape.dataset_volumes(spec.datasets)],
-        **podshape.placement(spec.resources.gpu),
+        **podshape.placement(spec.resources.gpu, platform),
         **_first_process(spec.launcher),
     }
 
@@ -128,7 +128,7 @@ def _main(job: TrainingJob, number: int, image: str, platform: Platform) -> Json
         "workingDir": f"{podshape.CODE_DIR}/{path}".rstrip("/"),
         "env": [*env, rank],
         "envFrom": podshape.store_credentials(platform),
-        "resources": podshape.container_resources(spec.resources),
+        "resources": podshape.container_resources(spec.resources, platform),
         "securityContext": podshape.CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [podshape.SHARED_MOUNT, podshape.SHM_MOUNT, *podshape.dataset_mounts(spec.datasets)],

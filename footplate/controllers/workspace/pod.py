@@ -84,7 +84,7 @@ def _spec(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
             *([podshape.SHARED_VOLUME] if init else []),
             *podshape.dataset_volumes(spec.datasets),
         ],
-        **podshape.placement(spec.resources.gpu),
+        **podshape.placement(spec.resources.gpu, platform),
     }
     return {**fields, "initContainers": init} if init else fields
 
@@ -111,7 +111,7 @@ def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
             {"name": "JUPYTER_TOKEN", "valueFrom": token},
         ],
         "envFrom": podshape.store_credentials(platform),
-        "resources": podshape.container_resources(spec.resources),
+        "resources": podshape.container_resources(spec.resources, platform),
         "securityContext": podshape.CONTAINER_SECURITY,
         # Often, so that nobody waits for a probe at the start; patient, because a busy server is still there.
         "readinessProbe": {**probe, "periodSeconds": 2, "failureThreshold": 15},
