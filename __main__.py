@@ -7,10 +7,12 @@ from components.assembly import assemble
 
 settings = pulumi.Config()
 keys = stack.secret(settings, "objectStoreAccessKey"), stack.secret(settings, "objectStoreSecretKey")
-platform = assemble(stack.read(settings), keys).platform
+platform, foundation = assemble(stack.read(settings), keys)
 
 pulumi.export("version", platform.version)
 pulumi.export("namespace", platform.namespace)
 pulumi.export("teams", platform.teams)
 pulumi.export("environments", {name: spec.image for name, spec in platform.environments.items()})
 pulumi.export("objectStore", platform.object_store)
+if foundation.ingress is not None:
+    pulumi.export("nameServers", foundation.ingress.name_servers)

@@ -12,6 +12,7 @@ from components.objects import standard_labels
 from footplate.api import labels
 from footplate.api.platform import COLLECTOR, COLLECTOR_PORT
 from footplate.controllers.permissions import RULES, Rule
+from providers.contract import POOL_LABEL, SYSTEM_POOL, SYSTEM_TAINT
 
 NAME = "footplate-controllers"
 PORT = 8080
@@ -19,13 +20,16 @@ PORT = 8080
 
 @dataclass(frozen=True)
 class ControllersArgs:
-    """`after`: what must be there before the controllers start, such as the kinds that they watch."""
+    """`system_nodes`: there are nodes that only the platform is for. `after`: what must be there before the controllers
+    start, such as the kinds that they watch.
+    """
 
     namespace: pulumi.Input[str]
     image: str
     replicas: int
     cpu: str
     memory: str
+    system_nodes: bool = False
     after: tuple[pulumi.Resource, ...] = ()
 
 
@@ -131,6 +135,9 @@ class Controllers(pulumi.ComponentResource):
             },
             "containers": [self._container()],
         }
+        if self._args.system_nodes:
+            pod["node_selector"] = {POOL_LABEL: SYSTEM_POOL}
+            pod["tolerations"] = [{"key": SYSTEM_TAINT, "operator": "Exists", "effect": "NoSchedule"}]
         return kubernetes.apps.v1.Deployment(
             NAME,
             metadata=self._metadata(),

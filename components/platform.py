@@ -9,16 +9,25 @@ from components.config import PlatformConfig, Quota
 from components.controllers import Controllers, ControllersArgs
 from components.custom_resources import CustomResources
 from components.environments import Environments
+from components.foundation import Foundation
 from components.objects import RESTRICTED, standard_labels
 from components.priorities import Priorities
 from components.roles import Roles
 from components.settings import Settings
 from components.team import Team, TeamArgs
+from components.workloads import Workloads
 from footplate.api import labels
 from footplate.api import platform as settings
 from footplate.api.environment import EnvironmentSpec
 from footplate.version import VERSION
-from providers.contract import ClusterSpec, ObjectStore, ObjectStoreSpec, Provider, Registry, RegistrySpec
+from providers.contract import (
+    ObjectStore,
+    ObjectStoreSpec,
+    Provider,
+    Registry,
+    RegistrySpec,
+    SharedFilesystemSpec,
+)
 
 #: Access and secret key of an object store.
 Keys = tuple[pulumi.Output[str] | None, pulumi.Output[str] | None]
@@ -32,24 +41,38 @@ class Platform(pulumi.ComponentResource):
         name: str,
         config: PlatformConfig,
         provider: Provider,
-        cluster: ClusterSpec,
+        foundation: Foundation,
         keys: Keys = (None, None),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`keys`: as configured; None where the provider knows better."""
         super().__init__("footplate:index:Platform", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        store = provider.object_store(_store_spec(config, cluster, keys), child)
+        store = provider.object_store(_store_spec(config, foundation, keys), child)
         registry = provider.registry(
             RegistrySpec(config.standard_environments, config.platform_image, config.image_registry), child
         )
+        self._filesystems(config, provider, foundation, store, child)
+        workloads = Workloads(config, provider, foundation, store, child)
         namespace = self._namespace()
         self.definitions = CustomResources("custom-resources", child).definitions
         Roles("roles", child)
         Priorities("priorities", child)
-        written = Settings("settings", namespace.metadata["name"], _settings(config, store, registry), child)
+        written = Settings(
+            "settings", namespace.metadata["name"], _settings(config, foundation, store, registry), child
+        )
         self.teams = {
-            team.name: Team(TeamArgs(team.name, team.members, amounts(team.quota), store.credentials), child).namespace
+            team.name: Team(
+                TeamArgs(
+                    team.name,
+                    team.members,
+                    amounts(team.quota),
+                    store.credentials,
+                    workloads.annotations(team.name),
+                    foundation.cluster.metadata_identity,
+                ),
+                child,
+            ).namespace
             for team in config.teams
         }
         self.environments = _catalogue(config, registry)
@@ -62,6 +85,7 @@ class Platform(pulumi.ComponentResource):
                 config.controllers.replicas,
                 config.controllers.cpu,
                 config.controllers.memory,
+                system_nodes=bool(foundation.groups),
                 after=(*self.definitions, written),
             ),
             child,
@@ -71,6 +95,24 @@ class Platform(pulumi.ComponentResource):
         self.object_store = {"state": store.state_uri, **store.team_uris}
         self.register_outputs({"version": VERSION, "namespace": self.namespace, "teams": self.teams})
 
+    def _filesystems(
+        self,
+        config: PlatformConfig,
+        provider: Provider,
+        foundation: Foundation,
+        store: ObjectStore,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        asked = SharedFilesystemSpec(
+            foundation.cluster,
+            foundation.network,
+            store,
+            [team.name for team in config.teams],
+            config.shared_filesystem,
+            config.scratch,
+        )
+        provider.shared_filesystem(asked, opts)
+
     def _namespace(self) -> kubernetes.core.v1.Namespace:
         return kubernetes.core.v1.Namespace(
             labels.SYSTEM_NAMESPACE,
@@ -79,15 +121,25 @@ class Platform(pulumi.ComponentResource):
         )
 
 
-def _store_spec(config: PlatformConfig, cluster: ClusterSpec, keys: Keys) -> ObjectStoreSpec:
+def _store_spec(config: PlatformConfig, foundation: Foundation, keys: Keys) -> ObjectStoreSpec:
     store = config.object_store
     teams = [team.name for team in config.teams]
     return ObjectStoreSpec(
-        cluster, teams, store.uri, store.endpoint, store.region, store.size, store.image, *keys, config.storage
+        foundation.target,
+        teams,
+        store.uri,
+        store.endpoint,
+        store.region,
+        store.size,
+        store.image,
+        *keys,
+        config.storage,
     )
 
 
-def _settings(config: PlatformConfig, store: ObjectStore, registry: Registry) -> settings.Platform:
+def _settings(
+    config: PlatformConfig, foundation: Foundation, store: ObjectStore, registry: Registry
+) -> settings.Platform:
     return settings.Platform(
         version=VERSION,
         platform_image=registry.platform_image,
@@ -101,18 +153,27 @@ def _settings(config: PlatformConfig, store: ObjectStore, registry: Registry) ->
         queueing=config.queueing,
         allowed_images=config.allowed_images,
         idle=config.idle,
+        autoscaled_gpus=_autoscaled(foundation),
     )
 
 
+def _autoscaled(foundation: Foundation) -> dict[str, int]:
+    """GPU type → GPUs of the largest node that a pool can add."""
+    found: dict[str, int] = {}
+    for pool in foundation.pools:
+        found[pool.group.gpu] = max(found.get(pool.group.gpu, 0), pool.group.gpus)
+    return found
+
+
 def amounts(quota: Quota) -> dict[str, str]:
-    amounts = {
+    given = {
         "cpu": quota.cpu,
         "memory": quota.memory,
         "gpu": quota.gpu,
         "storage": quota.storage,
         "pods": quota.pods,
     }
-    return {name: str(amount) for name, amount in amounts.items() if amount is not None}
+    return {name: str(amount) for name, amount in given.items() if amount is not None}
 
 
 def _catalogue(config: PlatformConfig, registry: Registry) -> dict[str, EnvironmentSpec]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -34,12 +34,18 @@ QUOTA_RESOURCES = {
 
 @dataclass(frozen=True)
 class TeamArgs:
-    """`quota`: by the keys of QUOTA_RESOURCES. `credentials`: environment variables for the object store."""
+    """`quota`: by the keys of QUOTA_RESOURCES. `credentials`: environment variables for the object store.
+
+    `annotations` of its service accounts, by which they have an identity with the cloud. `metadata_identity`: that
+    identity is got from the metadata service's address, where pods never reach the node's own.
+    """
 
     name: str
     members: tuple[str, ...]
     quota: Mapping[str, str]
     credentials: Mapping[str, pulumi.Input[str]]
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    metadata_identity: bool = False
 
 
 class Team(pulumi.ComponentResource):
@@ -53,10 +59,10 @@ class Team(pulumi.ComponentResource):
             args.name, metadata={"name": namespace, "labels": {**self._labels, **RESTRICTED}}, opts=self._child
         )
         self.namespace = created.metadata["name"]
-        self._service_accounts()
+        self._service_accounts(args.annotations)
         self._members(args.members)
         self._quota(args.quota)
-        self._network()
+        self._network([] if args.metadata_identity else [METADATA_SERVICE])
         if args.credentials:
             kubernetes.core.v1.Secret(
                 f"{args.name}-object-store",
@@ -69,11 +75,14 @@ class Team(pulumi.ComponentResource):
     def _metadata(self, name: str) -> Any:
         return {"name": name, "namespace": self.namespace, "labels": self._labels}
 
-    def _service_accounts(self) -> None:
+    def _service_accounts(self, annotations: Mapping[str, pulumi.Input[str]]) -> None:
         for name in (SERVICE_ACCOUNT_WORKSPACE, SERVICE_ACCOUNT_JOB):
+            metadata = self._metadata(name)
+            if annotations:
+                metadata["annotations"] = dict(annotations)
             kubernetes.core.v1.ServiceAccount(
                 f"{self._name}-{name}",
-                metadata=self._metadata(name),
+                metadata=metadata,
                 automount_service_account_token=False,
                 opts=self._child,
             )
@@ -113,14 +122,14 @@ class Team(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _network(self) -> None:
+    def _network(self, closed: list[str]) -> None:
         """Closed but for: names, the ranks of jobs among themselves, the platform to its pods, and the way out."""
         policies: dict[str, Any] = {
             "default-deny": {"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
             "allow-out": {
                 "pod_selector": {},
                 "policy_types": ["Egress"],
-                "egress": [{"to": [{"ip_block": {"cidr": "0.0.0.0/0", "except": [METADATA_SERVICE]}}]}],
+                "egress": [{"to": [{"ip_block": {"cidr": "0.0.0.0/0", "except": closed}}]}],
             },
             "allow-ranks": {
                 "pod_selector": _jobs(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from datetime import date
 from functools import cache
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -47,8 +47,7 @@ def _plain(hint: Any) -> Any:
         return dict[str, _plain(args[1])]
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return typed_args(hint)
-    found: Any = hint
-    return found
+    return cast(Any, hint)
 
 
 def plain_values(value: Any) -> Any:

@@ -9,6 +9,7 @@ from providers.contract import Provider, ProviderError, Site
 #: Name → module and class. A cloud's SDK is imported with its provider, so a stack pays for its own cloud's alone.
 PROVIDERS = {
     "local": ("providers.local", "LocalProvider"),
+    "aws": ("providers.aws", "AwsProvider"),
 }
 
 

@@ -17,6 +17,14 @@ import pulumi_kubernetes as kubernetes
 
 from providers import spec as asked
 
+#: On every node: the pool it is of.
+POOL_LABEL = "footplate.dev/pool"
+SYSTEM_POOL = "system"
+#: Keeps all but the platform's own pods off the system nodes.
+SYSTEM_TAINT = "CriticalAddonsOnly"
+#: On nodes with GPUs, so that only pods that ask for one are there: they tolerate it by admission.
+GPU_TAINT = "nvidia.com/gpu"
+
 
 class ProviderError(pulumi.RunError):
     """The message names the config key and what to do."""
@@ -50,12 +58,13 @@ class NetworkSpec:
 class Network:
     """`subnets`, `public_subnets`: by zone. `fabric`: what lets nodes reach each other over the fabric.
 
-    `endpoints`: what admits traffic of nodes and jobs to the cloud's services in a closed network.
     `ready`: what must be there before nodes can start.
     """
 
     id: pulumi.Input[str] = ""
     cidr: str = ""
+    pod_cidr: str = ""
+    service_cidr: str = ""
     subnets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     public_subnets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     fabric: pulumi.Input[str] | None = None
@@ -96,16 +105,19 @@ class NodeGroup:
 class Cluster:
     """`id`: the cloud's name of it. `home_class`: StorageClass of homes; empty: the cluster's default one.
 
-    `brings`: add-ons (`components.addons.charts`) that the cloud has already. `values`: what the charts of others need
-    here. `ready`: what must be there before anything is put into the cluster.
+    `name`: of it, known before it is made. `brings`: charts (`providers.charts`) that the cloud has already. `values`: what the charts of others need
+    here. `ready`: what must be there before anything is put into the cluster. `metadata_identity`: pods get their own
+    identity at the metadata service's address, so it is not closed to them.
     """
 
     kubernetes: kubernetes.Provider
+    name: str = ""
     id: pulumi.Input[str] = ""
     home_class: str = ""
     groups: Sequence[NodeGroup] = ()
     brings: frozenset[str] = frozenset()
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    metadata_identity: bool = False
     ready: Sequence[pulumi.Resource] = ()
 
 
@@ -121,12 +133,13 @@ class GpuPoolSpec:
 
 @dataclass(frozen=True)
 class GpuPool:
-    """`labels`, `taints` of its nodes. `resource`: what pods ask for, such as nvidia.com/gpu."""
+    """`labels`, `taints` of its nodes. `resource`: what pods ask for, such as nvidia.com/gpu; `shares` of it a GPU."""
 
     group: NodeGroup
     labels: Mapping[str, str]
     taints: Sequence[asked.Taint]
     resource: str = "nvidia.com/gpu"
+    shares: int = 1
 
 
 @dataclass(frozen=True)
@@ -166,6 +179,8 @@ class SharedFilesystemSpec:
 
     cluster: Cluster
     network: Network
+    store: ObjectStore
+    teams: Sequence[str] = ()
     shared: asked.SharedFilesystem | None = None
     scratch: asked.Scratch | None = None
 

@@ -83,7 +83,7 @@ class Nodes(Spec, frozen=True):
 class Kubernetes(Spec, frozen=True):
     """`admins`: the cloud's principals (role ARNs on AWS, group: and user: members on GCP) with all rights in the cluster."""
 
-    version: Annotated[str, Meta(pattern=r"^1\.\d+$", description="major and minor, such as 1.34, in quotes")] = "1.34"
+    version: Annotated[str, Meta(pattern=r"^1\.\d+$", description="major and minor, such as 1.35, in quotes")] = "1.35"
     endpoint: Endpoint = Endpoint()
     admins: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     audit_log_days: Days = 90
@@ -146,6 +146,8 @@ class GpuPool(Spec, frozen=True):
     #: Who brings the GPU driver: the node's image, or the GPU operator.
     driver: Literal["image", "operator"] = "image"
     scale_down_after: Duration = "10m"
+    #: The cloud offers the machine there, whatever the provider's table says, which has its date.
+    assume_offered: bool = False
     labels: dict[str, str] = {}
     taints: tuple[Taint, ...] = ()
 

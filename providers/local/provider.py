@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from footplate.client.target import Target, data_directory, embedded_name, resolve
 from footplate.images import catalogue, index
@@ -36,6 +35,7 @@ from providers.contract import (
     WorkloadIdentity,
     WorkloadIdentitySpec,
 )
+from providers.kubernetes_provider import kubernetes_provider
 from providers.local.in_cluster_store import BUCKET, ENDPOINT, REGION, InClusterStore, InClusterStoreArgs
 
 
@@ -68,17 +68,8 @@ class LocalProvider:
                 "(`footplate cluster start` has options of its own)"
             )
         chosen = self._target(spec)
-        provider = kubernetes.Provider(
-            spec.name,
-            kubeconfig=str(chosen.kubeconfig) if chosen.kubeconfig else None,
-            context=chosen.context,
-            enable_server_side_apply=True,
-            # Replacing them would leave moments without: the controllers, the CLI and pods follow their changes.
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
-            opts=opts,
-        )
-        return Cluster(provider)
+        kubeconfig = str(chosen.kubeconfig) if chosen.kubeconfig else None
+        return Cluster(kubernetes_provider(spec.name, opts, kubeconfig=kubeconfig, context=chosen.context))
 
     def _target(self, spec: ClusterSpec) -> Target:
         asked = Target(Path(spec.kubeconfig).expanduser() if spec.kubeconfig else None, spec.context or None)

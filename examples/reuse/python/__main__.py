@@ -13,7 +13,7 @@ from components.config.schema import ObjectStore
 
 config = pulumi.Config()
 
-platform, cluster = assemble(
+platform, foundation = assemble(
     PlatformConfig(
         provider="local",
         kubeconfig=config.require("kubeconfig"),
@@ -29,7 +29,7 @@ kubernetes.core.v1.ConfigMap(
     "stations",
     metadata={"name": "stations", "namespace": platform.teams["climate"]},
     data={"stations.csv": "id,latitude,longitude\n1,54.1,12.1\n"},
-    opts=pulumi.ResourceOptions(provider=cluster.kubernetes),
+    opts=pulumi.ResourceOptions(provider=foundation.cluster.kubernetes),
 )
 
 pulumi.export("namespace", platform.teams["climate"])

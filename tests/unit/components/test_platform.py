@@ -8,6 +8,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from components.config import parse
+from components.foundation import Foundation
 from components.platform import Platform
 from footplate.api import crds
 from footplate.api.platform import from_config_map_data
@@ -56,10 +57,14 @@ class Cloud(LocalProvider):
         return Registry("image/platform:1", {"jupyter": StandardImage("image/jupyter:1", "JupyterLab", "Notebooks.")})
 
 
+def foundation() -> Foundation:
+    return Foundation(ClusterSpec("cluster"), Cluster(kubernetes.Provider("cluster")))
+
+
 @pytest.fixture
 def platform(register: Register) -> Registered:
     keys: dict[str, pulumi.Input[str]] = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
-    return register(lambda: Platform("platform", parse(CONFIG, TODAY), Cloud(keys), ClusterSpec("cluster")))
+    return register(lambda: Platform("platform", parse(CONFIG, TODAY), Cloud(keys), foundation()))
 
 
 def test_a_team_is_a_closed_namespace(platform: Registered) -> None:
@@ -149,7 +154,7 @@ def test_keys_are_secrets_in_the_teams_namespaces(platform: Registered) -> None:
 
 
 def test_without_keys_there_is_no_secret(register: Register) -> None:
-    registered = register(lambda: Platform("platform", parse(CONFIG, TODAY), Cloud({}), ClusterSpec("cluster")))
+    registered = register(lambda: Platform("platform", parse(CONFIG, TODAY), Cloud({}), foundation()))
     assert registered.of(":Secret") == {}
     settings = from_config_map_data(registered.of(":ConfigMap")["footplate-platform"]["data"])
     assert settings.object_store.secret_name == ""

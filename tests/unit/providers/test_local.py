@@ -173,13 +173,13 @@ POOL = GpuPoolSpec(spec.GpuPool("train", "H100", 2, 8), cast(Any, None), Network
         (lambda p: p.gpu_pool(POOL, OPTS), r"footplate:gpuPools\[0\]: .*--gpu H100:8"),
         (
             lambda p: p.shared_filesystem(
-                SharedFilesystemSpec(cast(Any, None), Network(), shared=spec.SharedFilesystem()), OPTS
+                SharedFilesystemSpec(cast(Any, None), Network(), cast(Any, None), shared=spec.SharedFilesystem()), OPTS
             ),
             "footplate:sharedFilesystem: .*remove the key",
         ),
         (
             lambda p: p.shared_filesystem(
-                SharedFilesystemSpec(cast(Any, None), Network(), scratch=spec.Scratch()), OPTS
+                SharedFilesystemSpec(cast(Any, None), Network(), cast(Any, None), scratch=spec.Scratch()), OPTS
             ),
             "footplate:scratch: .*remove the key",
         ),
@@ -201,7 +201,7 @@ def test_what_a_local_cluster_cannot_do_is_refused_by_its_field(
 def test_a_provider_is_chosen_by_its_name() -> None:
     assert isinstance(select("local", SITE), LocalProvider)
     with pytest.raises(
-        ProviderError, match="footplate:provider: there is no provider 'azure'; this version has: local"
+        ProviderError, match="footplate:provider: there is no provider 'azure'; this version has: local, aws"
     ):
         select("azure", SITE)
 
