@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,14 +16,33 @@ from footplate.cli.exit_codes import ExitCode, exit_code
 from footplate.cli.group import group
 from footplate.cli.options import ContextOption, KubeconfigOption, TeamOption
 from footplate.cli.output import Output, OutputOption, colourful, print_data, styled
+from footplate.errors import BadUsage, Refused
 
 if TYPE_CHECKING:
     from footplate.client.doctor.finding import Finding
 
-app = group("Checks this machine, the cluster and the platform on it.")
+app = group("Checks this machine, the cluster and the platform on it, or a cloud account.")
+
+
+class Cloud(StrEnum):
+    AWS = "aws"
+    GCP = "gcp"
+
+
+CloudOption = Annotated[Cloud | None, typer.Option("--cloud", help="A cloud account instead: is it ready for a stack?")]
+StackOption = Annotated[str | None, typer.Option("--stack", "-s", help="With --cloud: whose machines are asked for.")]
+LeftoversOption = Annotated[
+    str | None,
+    typer.Option("--leftovers", metavar="CLUSTER", help="With --cloud: what is left of a cluster that was destroyed."),
+]
+RegionOption = Annotated[str | None, typer.Option("--region", help="With --cloud; the stack's when left out.")]
+ProjectOption = Annotated[
+    str | None, typer.Option("--project", help="With --cloud gcp; the credentials' own when left out.")
+]
+DirectoryOption = Annotated[Path, typer.Option("--cwd", "-C", help="With --stack: the project.", file_okay=False)]
 
 _MARKS = {"ok": ("ok", "32"), "warning": ("!!", "33"), "failed": ("NO", "31"), "skipped": ("--", "2")}
-_WIDTH = 14
+_WIDTH = 16
 
 
 @app.command()
@@ -28,8 +51,21 @@ def doctor(
     team: TeamOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
+    cloud: CloudOption = None,
+    stack: StackOption = None,
+    leftovers: LeftoversOption = None,
+    region: RegionOption = None,
+    project: ProjectOption = None,
+    cwd: DirectoryOption = Path(),
 ) -> None:
-    """Check this machine, the cluster and the platform on it; ends with 0 where nothing failed."""
+    """Check this machine, the cluster and the platform on it; ends with 0 where nothing failed.
+
+    With --cloud: the account's identity, APIs, machines, quotas and permissions, or what is left of a cluster.
+    """
+    if cloud is not None:
+        _tell(_account(cloud, stack, leftovers, region or "", project or "", cwd), output)
+    if stack or leftovers or region or project:
+        raise BadUsage("--stack, --leftovers, --region and --project are of a cloud account", "add --cloud aws or gcp")
     from footplate.client.doctor.checks import examine
     from footplate.client.target import Target
 
@@ -42,7 +78,44 @@ def doctor(
                     print(_line(finding), flush=True)
         return found
 
-    found = asyncio.run(run())
+    _end(asyncio.run(run()), output)
+
+
+def _account(
+    cloud: Cloud, stack: str | None, leftovers: str | None, region: str, project: str, cwd: Path
+) -> Iterator[Finding]:
+    from footplate.engine.planning import asked_by
+
+    asked, account = asked_by(cwd, stack, cloud.value, region, os.environ)
+    match cloud:
+        case Cloud.AWS:
+            from footplate.client.doctor.cloud import aws, aws_leftovers
+
+            session = aws.session_for(asked.region)
+            if leftovers:
+                return aws_leftovers.examine(session, asked.region, leftovers)
+            return aws.examine(session, asked, account)
+        case Cloud.GCP:
+            from footplate.client.doctor.cloud import gcp, gcp_leftovers
+            from footplate.client.doctor.finding import failed
+
+            try:
+                clients = gcp.clients_for(project or account)
+            except Refused as error:
+                return iter([failed("identity", error)])
+            return gcp_leftovers.examine(clients, leftovers) if leftovers else gcp.examine(clients, asked)
+
+
+def _tell(findings: Iterator[Finding], output: Output) -> None:
+    found: list[Finding] = []
+    for finding in findings:
+        found.append(finding)
+        if output is Output.TABLE and finding.verdict != "skipped":
+            print(_line(finding), flush=True)
+    _end(found, output)
+
+
+def _end(found: list[Finding], output: Output) -> None:
     if output is Output.TABLE:
         print("\n".join(_skipped(found)), end="\n" if _skipped(found) else "")
     else:

@@ -35,9 +35,12 @@ class Costing:
             case _:
                 pass
 
+    def plan(self) -> Plan:
+        return Plan([_planned(step) for step in self._steps.values() if step.custom], self._regions)
+
     def estimate(self) -> Estimate | None:
         """None where the stack has nothing of a cloud. Raises PricesInvalid."""
-        plan = Plan([_planned(step) for step in self._steps.values() if step.custom], self._regions)
+        plan = self.plan()
         return estimate(plan, load(self._own)) if plan.clouds() else None
 
 
