@@ -56,8 +56,22 @@ def problems(token: str, inputs: Mapping[str, Any]) -> list[str]:
     kind = args_of(token)
     if kind is None:
         return []
-    added = PROVIDER_ADDED if token.startswith("pulumi:") else _ADDED.get(token.split(":")[0], set())
+    if token.startswith("pulumi:"):
+        return list(_struct(_provider_inputs(inputs, kind), kind, ""))
+    added = _ADDED.get(token.split(":")[0], set())
     return list(_struct({k: v for k, v in inputs.items() if k not in added}, kind, ""))
+
+
+def _provider_inputs(inputs: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """A provider's inputs are sent as JSON where they are no text."""
+    fields = _fields(kind)
+    return {
+        name: json.loads(value)
+        if isinstance(value, str) and name in fields and str not in _options(fields[name])
+        else value
+        for name, value in inputs.items()
+        if name not in PROVIDER_ADDED
+    }
 
 
 @functools.cache

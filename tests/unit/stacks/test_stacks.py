@@ -138,7 +138,11 @@ def test_a_charts_kinds_are_a_release_of_their_own_that_stays(stack: str) -> Non
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_nodes_that_come_later_are_labelled_too(stack: str) -> None:
+def test_what_costs_money_is_labelled(stack: str) -> None:
+    (provider,) = [step for step in planned(stack) if step.type == "pulumi:providers:aws"]
+    assert {"environment", "cost-center", "owner", "footplate"} <= json.loads(provider.inputs["defaultTags"])[
+        "tags"
+    ].keys()
     for step in planned(stack):
         if step.type == "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass":
             assert {"environment", "cost-center", "owner"} <= step.inputs["spec"]["tags"].keys()
