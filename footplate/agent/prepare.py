@@ -28,6 +28,7 @@ from footplate.agent import archive, ending, stored
 from footplate.agent.download import Wanted, fetch, size_text
 from footplate.agent.ending import TERMINATED, AgentError, AtFault, DiskFull, say
 from footplate.agent.store import PATIENCE, Missing, Object, Patience, Store
+from footplate.api.podreport import PodReport
 
 #: What the launcher and the code of a job may import, whatever image it has.
 _SDK = ("*.py", "api/*.py", "client/**/*.py", "kube/*.py")
@@ -167,7 +168,8 @@ def run(environment: Mapping[str, str], root: Path) -> None:
             copy_dataset(name, uri, path, patience, environment)
         if uri := environment.get("FOOTPLATE_CHECKPOINT_URI"):
             directory = Path(environment.get("FOOTPLATE_CHECKPOINT_DIR") or root / "checkpoints")
-            restore_checkpoint(uri, directory, patience, environment)
+            step = restore_checkpoint(uri, directory, patience, environment)
+            ending.write_termination_message(PodReport(restored_step=step).encode())
     except OSError as error:
         raise ending.disk_full(error, "what the job needs") or AtFault(
             f"The pod's volumes cannot be written: {error}."

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -20,9 +21,10 @@ from threading import Event
 from footplate import checkpoint
 from footplate.agent import stored
 from footplate.agent.download import run_all, size_text
-from footplate.agent.ending import AtFault, StoreAway, say
+from footplate.agent.ending import AtFault, StoreAway, say, write_termination_message
 from footplate.agent.store import Missing, Object, Store
 from footplate.agent.stored import Stored
+from footplate.api.podreport import PodReport
 from footplate.checkpoint import Marker, Part
 
 POLL = 1.0
@@ -49,6 +51,7 @@ class Sync:
         #: Files uploaded of a part whose marker is still to come: path in the store → (size, modification time).
         self._uploaded: dict[str, tuple[int, int]] = {}
         self._reported: dict[str, object] | None = None
+        self._stored_step: int | None = None
 
     def run(self) -> int:
         """Until SIGTERM; returns the exit code."""
@@ -104,6 +107,7 @@ class Sync:
             self._retain(local, there, keep)
         for done in stored.settled(local, there, keep):
             self._settled.update(_of(done, seen))
+        self._tell(max(stored.complete_steps(there), default=None), seen)
         self._report()
         return step is not None
 
@@ -184,6 +188,15 @@ class Sync:
             markers = [file for file in objects if checkpoint.parse_marker_name(file)]
             self._store.delete(f"{name}/{file}" for file in markers)
             self._store.delete(f"{name}/{file}" for file in objects if file not in markers)
+
+    def _tell(self, step: int | None, seen: Fingerprints) -> None:
+        """In the termination message, whenever this container ends: the controllers count progress by it."""
+        if step is None or step == self._stored_step:
+            return
+        self._stored_step = step
+        written = max(_of(step, seen).values(), default=time.time_ns())
+        at = datetime.fromtimestamp(written // 10**9, UTC)
+        write_termination_message(PodReport(checkpoint_step=step, checkpoint_at=at).encode())
 
     def _report(self, *, uploading: int | None = None, error: str | None = None) -> None:
         present = fingerprints(self._root)

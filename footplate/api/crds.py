@@ -70,6 +70,7 @@ DEFINITIONS = (
         spec_rules=(
             _IMAGE_RULE,
             ("!oldSelf.cancelled || self.cancelled", "cancelled cannot be taken back: submit a new job"),
+            ("self.retry >= oldSelf.retry", "retry cannot be lowered"),
             *(
                 (
                     f"(has(self.{name}) ? self.{name} : {empty}) == (has(oldSelf.{name}) ? oldSelf.{name} : {empty})",

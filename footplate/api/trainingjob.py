@@ -134,6 +134,10 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
         None
     )
     cancelled: Annotated[bool, Meta(description="Set to end the job; it cannot be taken back.")] = False
+    suspended: Annotated[
+        bool, Meta(description="Set to free its nodes after a checkpoint; it goes on from there when unset.")
+    ] = False
+    retry: Annotated[int, Meta(ge=0, le=1000, description="Raised to try a failed job again, with full budgets.")] = 0
     queue: Annotated[str, Meta(max_length=253)] | None = None
     priority: Literal["interactive", "training", "batch"] = "training"
     team: Annotated[TeamName, Meta(description="Set by the platform from the namespace when left out.")] | None = None
@@ -173,7 +177,10 @@ class Attempt(Wire, frozen=True):
     start: datetime | None = None
     end: datetime | None = None
     cause: Cause | None = None
-    checkpoint_step: int | None = None
+    running: Annotated[datetime | None, Meta(description="When all its ranks ran.")] = None
+    start_step: Annotated[int | None, Meta(description="The checkpoint that it started from.")] = None
+    checkpoint_step: Annotated[int | None, Meta(description="The newest checkpoint that is in the store.")] = None
+    checkpoint_at: Annotated[datetime | None, Meta(description="When that checkpoint was taken.")] = None
     log_uri: str | None = None
     external_id: str | None = None
 
@@ -204,6 +211,8 @@ class TrainingJobStatus(Wire, frozen=True):
     progress: Progress | None = None
     pending: Pending | None = None
     goodput: Goodput | None = None
+    retry: Annotated[int, Meta(description="The value of spec.retry that has been acted on.")] = 0
+    budgets_from: Annotated[int, Meta(description="The first attempt that counts against the budgets.")] = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
     message: Annotated[str, Meta(description="One sentence: what it waits for, or why it ended.")] | None = None

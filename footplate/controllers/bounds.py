@@ -21,6 +21,15 @@ class Bounds:
     pods_created: timedelta = timedelta(seconds=10)
     """From a Job's creation to its pods' before it is asked what keeps them."""
 
+    spread: timedelta = timedelta(seconds=1)
+    """Over which next attempts that need not wait are spread: many jobs may have lost theirs at once."""
+    shrink: timedelta = timedelta(minutes=1)
+    """For all of an elastic job's nodes, before it takes as many as there are."""
+    grow: timedelta = timedelta(minutes=10)
+    """An elastic attempt runs at least so long before it is ended to go on with more nodes."""
+    gang: timedelta = timedelta(minutes=10)
+    """For the rest of a job's nodes, while some of them are held: then they are set free."""
+
     def delay(self, failed: int) -> timedelta:
         """Before the next start, after `failed` early ends in a row."""
         if failed <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -18,7 +18,9 @@ from footplate.api.trainingjob import JobPhase
 from footplate.api.workspace import WorkspacePhase
 from footplate.controllers import capacity, cluster, kinds
 from footplate.controllers.capacity import Capacity
+from footplate.controllers.nodehealth.suspicion import suspects_of
 from footplate.controllers.podshape import claim_of
+from footplate.controllers.room import Amounts, Usage
 from footplate.kube.client import Client
 from footplate.kube.informer import Informer
 from footplate.kube.resource import Resource
@@ -33,6 +35,7 @@ BY_CLAIM = "claim"
 BY_WAITING = "waiting"
 BY_OWNER = "owner"
 BY_NODE = "node"
+BY_SUSPECT = "suspect"
 BY_WORKSPACES_OF = "workspaces-of"
 
 WORKSPACE_NAMES = f"{labels.TEAM},{labels.WORKSPACES}"
@@ -72,6 +75,8 @@ class Facts:
     claims: Mapping[str, cluster.Claim]
     """Those that its datasets name, where they exist."""
     served: Served
+    used: Mapping[str, Amounts] = field(default_factory=dict[str, Amounts])
+    """What the platform's pods ask for, by node."""
 
 
 class Caches:
@@ -96,6 +101,7 @@ class Caches:
                 BY_ENVIRONMENT: lambda job: (job.spec.environment or "",),
                 BY_CLAIM: lambda job: _claims(job.metadata.namespace, job.spec.datasets),
                 BY_WAITING: lambda job: _waits(job.metadata.namespace, job.status.phase is JobPhase.QUEUED),
+                BY_SUSPECT: suspects_of,
             },
         )
         self.environments = Informer(client, kinds.ENVIRONMENT, type=Environment)
@@ -130,6 +136,8 @@ class Caches:
         self._capacity: Capacity | None = None
         self._platform: tuple[cluster.ConfigMap | None, Platform | None] = (None, None)
         self.nodes.add_handler(self._nodes_changed)
+        self.usage = Usage()
+        self.pods.add_handler(lambda key, old, new: self.usage.change(old, new))
 
     def informers(self) -> list[Informer[Any]]:
         """Those that the cluster serves."""
@@ -177,6 +185,7 @@ class Caches:
             quotas=tuple(self.quotas.store.by_index(BY_NAMESPACE, namespace)),
             claims=self._named_claims(namespace, datasets),
             served=self.served,
+            used=self.usage.by_node,
         )
 
     @property

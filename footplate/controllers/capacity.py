@@ -10,6 +10,7 @@ from footplate.api.resources import Gpu, Resources
 from footplate.controllers import gpus
 from footplate.controllers.cluster import Node
 from footplate.controllers.refusal import Refusal
+from footplate.controllers.room import Room, amount, of_node
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Capacity:
     """Likewise, of all nodes together."""
     ready: frozenset[str] = frozenset()
     """Names of the nodes that are Ready."""
+    rooms: tuple[Room, ...] = ()
+    """Node by node."""
 
 
 def measure(nodes: Iterable[Node]) -> Capacity:
@@ -32,20 +35,22 @@ def measure(nodes: Iterable[Node]) -> Capacity:
     largest: dict[tuple[str, str], int] = {}
     totals: dict[tuple[str, str], int] = {}
     ready: set[str] = set()
+    rooms: list[Room] = []
     for node in nodes:
         count += 1
+        rooms.append(of_node(node))
         if node.ready:
             ready.add(node.metadata.name)
         allocatable = node.status.allocatable
-        cpu = max(cpu, _amount(allocatable.get("cpu")))
-        memory = max(memory, _amount(allocatable.get("memory")))
+        cpu = max(cpu, amount(allocatable.get("cpu", "0")))
+        memory = max(memory, amount(allocatable.get("memory", "0")))
         type_ = gpus.type_of(node.metadata.labels)
-        for name, amount in allocatable.items():
-            if name.startswith("nvidia.com/") and (number := int(_amount(amount))):
+        for name, text in allocatable.items():
+            if name.startswith("nvidia.com/") and (number := int(amount(text))):
                 kind = gpus.offered(name, node.metadata.labels), type_
                 largest[kind] = max(largest.get(kind, 0), number)
                 totals[kind] = totals.get(kind, 0) + number
-    return Capacity(count, cpu, memory, largest, totals, frozenset(ready))
+    return Capacity(count, cpu, memory, largest, totals, frozenset(ready), tuple(rooms))
 
 
 def never_fits(resources: Resources, capacity: Capacity, platform: Platform) -> Refusal | None:
@@ -127,10 +132,3 @@ def too_few_gpus(resources: Resources, nodes: int, capacity: Capacity, platform:
 def _names(gpu: Gpu) -> set[str]:
     """What nodes with its type may call it; empty for any."""
     return {*gpus.products(gpu.type), gpus.type_of({gpus.PRODUCT_LABEL: gpu.type})} if gpu.type else set()
-
-
-def _amount(text: str | None) -> Decimal:
-    try:
-        return quantity.parse(text) if text else Decimal(0)
-    except ValueError:  # an exotic form such as 1e3
-        return Decimal(text or 0)

@@ -84,8 +84,17 @@ class ContainerStatus(Seen, frozen=True):
     allocated_resources_status: tuple[AllocatedResource, ...] = ()
 
 
+class Requests(Seen, frozen=True):
+    requests: dict[str, str] = {}
+
+
+class Container(Seen, frozen=True):
+    resources: Requests = Requests()
+
+
 class PodSpec(Seen, frozen=True):
     node_name: str = ""
+    containers: tuple[Container, ...] = ()
 
 
 class PodStatus(Seen, frozen=True):
@@ -180,6 +189,7 @@ class Bare(Seen, frozen=True):
 
 class JobSpec(Seen, frozen=True):
     suspend: bool = False
+    completions: int = 0
 
 
 class JobStatus(Seen, frozen=True):

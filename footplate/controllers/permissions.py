@@ -27,6 +27,8 @@ RULES: tuple[Rule, ...] = (
     Rule(("",), ("configmaps",), READ, ("footplate-platform",)),
     Rule(("",), ("events",), ("list",)),
     Rule(("kueue.x-k8s.io",), ("workloads",), READ),
+    # What jobs found out about a node is remembered in an annotation of it.
+    Rule(("",), ("nodes",), ("patch",)),
     # What they make. Tokens are written and never read.
     Rule(("",), ("pods", "services"), (*READ, "create", "delete")),
     Rule(("",), ("persistentvolumeclaims",), (*READ, "create", "patch")),

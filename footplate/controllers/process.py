@@ -31,6 +31,7 @@ from footplate.controllers.collector.reports import Reports
 from footplate.controllers.collector.server import Collector, collecting
 from footplate.controllers.collector.tokens import Reviewer
 from footplate.controllers.loop import Controller, Shared
+from footplate.controllers.nodehealth.controller import NodeHealthController
 from footplate.controllers.serving import serving
 from footplate.controllers.trainingjob.controller import TrainingJobController
 from footplate.controllers.workspace.controller import WorkspaceController
@@ -105,6 +106,7 @@ async def run(
             workspaces,
             NamesController(caches, shared),
             TrainingJobController(caches, applier, shared, options.bounds),
+            NodeHealthController(caches, shared),
         ]
         for controller in controllers:
             controller.watch()

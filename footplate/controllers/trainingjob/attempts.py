@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,8 @@ from footplate.controllers.cluster import Pod
 from footplate.controllers.failure.rule import Ending
 from footplate.controllers.trainingjob.fate import running
 from footplate.controllers.trainingjob.observed import Observed
+from footplate.controllers.trainingjob.ordered import UNCHARGED
+from footplate.controllers.trainingjob.progress import progressed
 from footplate.controllers.waiting import Waiting, waiting
 
 Budget = Literal["app", "infra", "preemption", "capacity"]
@@ -24,7 +26,7 @@ CLASS_BUDGETS: dict[CauseClass, Budget] = {
     CauseClass.INFRA: "infra",
     CauseClass.PREEMPTION: "preemption",
     CauseClass.CAPACITY: "capacity",
-    CauseClass.HANG: "app",
+    CauseClass.HANG: "infra",
 }
 """The field of `spec.retries` to which a class of cause is charged; classes that are not here end the job."""
 
@@ -43,36 +45,61 @@ class Next:
     why_not: str = ""
 
 
-def follow_up(job: TrainingJob, attempts: tuple[Attempt, ...], hopeless: bool, observed: Observed) -> Next:
+def follow_up(job: TrainingJob, attempts: tuple[Attempt, ...], observed: Observed) -> Next:
     """After the last of `attempts` has ended in failure."""
-    last = attempts[-1]
-    class_ = last.cause.class_ if last.cause else CauseClass.INFRA
-    field = CLASS_BUDGETS.get(class_)
-    if field is None or hopeless:
+    cause = attempts[-1].cause
+    if cause is None:
         return Next(None)
-    lost = Counter(CLASS_BUDGETS.get(a.cause.class_) for a in attempts if a.cause)[field]
-    budget = budget_of(job.spec.retries, field)
+    if cause.budget is None:
+        return Next(retry_time(job, attempts, observed) if cause.reason in UNCHARGED else None)
+    if not cause.retry:
+        return Next(None)
+    lost, budget = spent(job, attempts, cause.budget), budget_of(job.spec.retries, cause.budget)
     if lost > budget:
-        used = f"it was tried {len(attempts)} times" if len(attempts) > 1 else ""
-        return Next(None, f"{used}, and retries.{field} is {budget}" if used else "")
-    return Next(retry_time(attempts, observed))
+        used = f"it was tried {lost} times" if lost > 1 else ""
+        since = " since its last checkpoint" if lost < len(attempts) and any(progressed(attempts)) else ""
+        return Next(None, f"{used}{since}, and retries.{cause.budget} is {budget}" if used else "")
+    return Next(retry_time(job, attempts, observed))
 
 
-def budget_of(retries: Retries, field: str) -> int:
+def spent(job: TrainingJob, attempts: tuple[Attempt, ...], budget: Budget) -> int:
+    """Attempts charged to it since the job last made progress: an attempt that brought a newer checkpoint refills all."""
+    count = 0
+    for attempt, refills in zip(attempts, progressed(attempts), strict=True):
+        if refills or attempt.number <= job.status.budgets_from:
+            count = 0
+        if attempt.cause is not None and attempt.cause.budget == budget and attempt.number > job.status.budgets_from:
+            count += 1
+    return count
+
+
+def budget_of(retries: Retries, field: Budget) -> int:
     values: dict[str, int] = {name: getattr(retries, name) for name in retries.__struct_fields__}
     return values[field]
 
 
-def retry_time(attempts: tuple[Attempt, ...], observed: Observed) -> datetime:
-    """Soon after an attempt that lasted, later after each that did not."""
+def retry_time(job: TrainingJob, attempts: tuple[Attempt, ...], observed: Observed) -> datetime:
+    """Soon after an attempt that lasted or that ended on purpose, later after each that did not.
+
+    Spread by what is the job's own, so that many jobs that lost an attempt together do not come back together; the same
+    whenever it is asked.
+    """
     short = 0
     for attempt in reversed(attempts):
-        if attempt.start is None or attempt.end is None or attempt.end - attempt.start >= observed.bounds.early:
+        lasted = attempt.start is None or attempt.end is None or attempt.end - attempt.start >= observed.bounds.early
+        if lasted or (attempt.cause is not None and attempt.cause.reason in UNCHARGED):
             break
         short += 1
-    end = attempts[-1].end
-    assert end is not None
-    return end + observed.bounds.delay(short)
+    last = attempts[-1]
+    assert last.end is not None
+    part = fraction(f"{job.metadata.uid}/{last.number}")
+    wait = observed.bounds.delay(short)
+    return last.end + wait * (0.75 + 0.5 * part) + (timedelta(0) if wait else observed.bounds.spread * part)
+
+
+def fraction(text: str) -> float:
+    """Of one, evenly spread over texts."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
 
 
 def ended(attempt: Attempt, at: datetime, cause: Ending | None) -> Attempt:
@@ -92,7 +119,7 @@ def cause_of(end: Ending) -> Cause:
         evidence=end.evidence,
         reason=end.reason,
         retry=not end.hopeless,
-        budget=CLASS_BUDGETS.get(end.class_),
+        budget=None if end.reason in UNCHARGED else CLASS_BUDGETS.get(end.class_),
         suspect_nodes=end.suspects,
     )
 

@@ -124,7 +124,12 @@ class TrainingJobController:
 
     async def _pods_refused(self, job: TrainingJob, batch: cluster.Job | None, pods: int, now: datetime) -> str | None:
         """What the Job's controller says where its pods are not made: asked only then, because only events tell."""
-        if batch is None or batch.spec.suspend or pods >= job.spec.nodes or batch.condition("FailureTarget"):
+        if (
+            batch is None
+            or batch.spec.suspend
+            or pods >= (batch.spec.completions or job.spec.nodes)
+            or batch.condition("FailureTarget")
+        ):
             return None
         if batch.condition("Complete") or batch.condition("Failed") or batch.metadata.creation_timestamp is None:
             return None

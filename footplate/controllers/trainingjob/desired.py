@@ -5,21 +5,20 @@ An ended attempt's Job stays for its pods' logs; what only serves running ranks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from footplate.api import TrainingJob
-from footplate.api.platform import Platform, Team
 from footplate.api.trainingjob import Launcher
 from footplate.controllers import admission, kinds, quota
 from footplate.controllers.children import Child
 from footplate.controllers.refusal import Refusal
-from footplate.controllers.trainingjob import shape
+from footplate.controllers.trainingjob import shape, sizing
 from footplate.controllers.trainingjob.attempts import deadline, retry_time
 from footplate.controllers.trainingjob.lingering import lingering
 from footplate.controllers.trainingjob.observed import Observed, attempt_name, current, last_attempt
 from footplate.controllers.trainingjob.queueing import Queueing, choose
+from footplate.controllers.trainingjob.shape import Form
 
 Json = dict[str, Any]
 
@@ -39,10 +38,10 @@ def desired(job: TrainingJob, observed: Observed, now: datetime) -> tuple[Child,
         return (*_around(job, observed, number), *kept, *_kept_pods(job, observed, number))
     if not may_start(job, observed, now):
         return tuple(kept)
-    made = start(job, observed)
+    made = start(job, observed, now)
     if isinstance(made, Refusal):
         return tuple(kept)
-    return (*kept, *made.children(job, number))
+    return (*kept, *children(job, number, made))
 
 
 def _keeps(job: TrainingJob, observed: Observed, number: int) -> bool:
@@ -84,10 +83,10 @@ def ends_now(job: TrainingJob, now: datetime) -> bool:
 
 def may_start(job: TrainingJob, observed: Observed, now: datetime) -> bool:
     last = last_attempt(job)
-    if observed.refused is not None or (last is not None and last.end is None):
+    if job.spec.suspended or observed.refused is not None or (last is not None and last.end is None):
         return False
     return last is None or (
-        retry_time(job.status.attempts, observed) <= now and not _still_runs(observed, last.number, now)
+        retry_time(job, job.status.attempts, observed) <= now and not _still_runs(observed, last.number, now)
     )
 
 
@@ -96,23 +95,16 @@ def _still_runs(observed: Observed, number: int, now: datetime) -> bool:
     return bool(lingering(observed.pods.get(number, ()), observed, now))
 
 
-@dataclass(frozen=True)
-class Start:
-    image: str
-    platform: Platform
-    team: Team
-    queueing: Queueing
-
-    def children(self, job: TrainingJob, number: int) -> list[Child]:
-        name = attempt_name(job, number)
-        batch = shape.batch_job(job, number, self.image, self.platform, self.team, self.queueing)
-        made = [Child(kinds.SERVICE, name, shape.service(job, number)), Child(kinds.JOB, name, batch)]
-        if self.queueing is Queueing.NATIVE and job.spec.nodes > 1:
-            made.insert(0, Child(kinds.POD_GROUP, name, shape.pod_group(job, number)))
-        return made
+def children(job: TrainingJob, number: int, form: Form) -> list[Child]:
+    name = attempt_name(job, number)
+    batch = shape.batch_job(job, number, form)
+    made = [Child(kinds.SERVICE, name, shape.service(job, number)), Child(kinds.JOB, name, batch)]
+    if form.queueing is Queueing.NATIVE and form.nodes > 1:
+        made.insert(0, Child(kinds.POD_GROUP, name, shape.pod_group(job, number, form.nodes)))
+    return made
 
 
-def start(job: TrainingJob, observed: Observed) -> Start | Refusal:
+def start(job: TrainingJob, observed: Observed, now: datetime) -> Form | Refusal:
     """What the next attempt would be made from, or why it cannot start."""
     spec, facts = job.spec, observed.facts
     if spec.launcher is Launcher.RAY:
@@ -126,7 +118,9 @@ def start(job: TrainingJob, observed: Observed) -> Start | Refusal:
     if isinstance(queueing, Refusal):
         return queueing
     assert facts.team is not None  # else it is not admitted
-    pod = shape.pod_spec(job, current(job), image, platform, facts.team)
+    nodes = sizing.nodes(job, observed, now)
+    form = Form(image, platform, facts.team, queueing, nodes, sizing.avoided(job, observed, now, nodes))
+    pod = shape.pod_spec(job, current(job), form)
     # Kueue keeps its own accounts, and asks for quota only when it admits.
-    refusal = None if queueing is Queueing.KUEUE else quota.shortage(quota.of_pod(pod, spec.nodes), facts.quotas)
-    return refusal or Start(image, platform, facts.team, queueing)
+    refusal = None if queueing is Queueing.KUEUE else quota.shortage(quota.of_pod(pod, nodes), facts.quotas)
+    return refusal or form

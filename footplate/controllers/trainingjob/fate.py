@@ -48,9 +48,10 @@ def fate(job: TrainingJob, observed: Observed, now: datetime) -> Fate | None:
     done = batch.condition("Complete")
     if done is not None:
         return Fate(succeeded=True, ended=batch.status.completion_time or done.last_transition_time or now)
-    if batch.spec.suspend:
-        return None  # its pods are removed on purpose
     pods = observed.pods.get(number, ())
+    if batch.spec.suspend:  # by Kueue: its pods are removed on purpose
+        over = recorded is not None and recorded.cause is not None and not lingering(pods, observed, now)
+        return Fate(ended=now, cause=_settled(recorded, None)) if over else None
     late = too_late(job, observed, pods, now)
     if late is not None:
         return Fate(ended=now, cause=late)

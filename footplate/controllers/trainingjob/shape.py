@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from footplate.api import TrainingJob, duration, labels
@@ -11,6 +12,7 @@ from footplate.controllers import podshape
 from footplate.controllers.children import labelled, metadata, team_of
 from footplate.controllers.trainingjob.observed import attempt_name
 from footplate.controllers.trainingjob.queueing import DEFAULT_QUEUE, QUEUE_LABEL, Queueing
+from footplate.controllers.trainingjob.sizing import NOTHING, Avoided
 
 Json = dict[str, Any]
 
@@ -21,10 +23,22 @@ _SYNC_SECONDS = 30
 """For the last checkpoint's way to the store, beside the time to write it."""
 
 
-def batch_job(job: TrainingJob, number: int, image: str, platform: Platform, team: Team, queueing: Queueing) -> Json:
-    name, nodes = attempt_name(job, number), job.spec.nodes
+@dataclass(frozen=True)
+class Form:
+    """What of an attempt is decided when it starts."""
+
+    image: str
+    platform: Platform
+    team: Team
+    queueing: Queueing
+    nodes: int
+    avoided: Avoided = NOTHING
+
+
+def batch_job(job: TrainingJob, number: int, form: Form) -> Json:
+    name, nodes, queueing = attempt_name(job, number), form.nodes, form.queueing
     ours = _labels(job, number)
-    pod = pod_spec(job, number, image, platform, team)
+    pod = pod_spec(job, number, form)
     if queueing is Queueing.NATIVE and nodes > 1:
         pod["schedulingGroup"] = {"podGroupName": name}
     described = metadata(name, job.metadata, "TrainingJob", ours)
@@ -55,9 +69,9 @@ def service(job: TrainingJob, number: int) -> Json:
     return {"metadata": metadata(name, job.metadata, "TrainingJob", _labels(job, number)), "spec": spec}
 
 
-def pod_group(job: TrainingJob, number: int) -> Json:
+def pod_group(job: TrainingJob, number: int, nodes: int) -> Json:
     spec: Json = {
-        "schedulingPolicy": {"gang": {"minCount": job.spec.nodes}},
+        "schedulingPolicy": {"gang": {"minCount": nodes}},
         "disruptionMode": {"all": {}},
         "priorityClassName": priority_class(job.spec.priority),
     }
@@ -65,10 +79,10 @@ def pod_group(job: TrainingJob, number: int) -> Json:
     return {"metadata": described, "spec": spec}
 
 
-def pod_spec(job: TrainingJob, number: int, image: str, platform: Platform, team: Team) -> Json:
-    spec = job.spec
+def pod_spec(job: TrainingJob, number: int, form: Form) -> Json:
+    spec, platform = job.spec, form.platform
     grace = int(duration.parse(spec.checkpoint.grace).total_seconds())
-    checkpoints = checkpoint_uri(job, team)
+    checkpoints = checkpoint_uri(job, form.team)
     prepared = {"FOOTPLATE_CHECKPOINT_URI": checkpoints, **_code(job)}
     return {
         "subdomain": attempt_name(job, number),
@@ -80,11 +94,31 @@ def pod_spec(job: TrainingJob, number: int, image: str, platform: Platform, team
         "priorityClassName": priority_class(spec.priority),
         "securityContext": podshape.POD_SECURITY,
         "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints)],
-        "containers": [_main(job, number, image, platform)],
+        "containers": [_main(job, number, form)],
         "volumes": [podshape.SHARED_VOLUME, podshape.SHM_VOLUME, *podshape.dataset_volumes(spec.datasets)],
-        **podshape.placement(spec.resources.gpu, platform),
+        **placement(podshape.placement(spec.resources.gpu, platform), form.avoided),
         **_first_process(spec.launcher),
     }
+
+
+def placement(fields: Json, avoided: Avoided) -> Json:
+    """With the nodes to avoid, by name: as far as there are others."""
+    if not avoided.nodes:
+        return fields
+    # A field expression takes one value (k8s.io/kubernetes/pkg/apis/core/validation).
+    names = [{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in avoided.nodes]
+    affinity: Json = dict(fields.get("affinity", {}))
+    of_nodes: Json = dict(affinity.get("nodeAffinity", {}))
+    required, preferred = (
+        "requiredDuringSchedulingIgnoredDuringExecution",
+        "preferredDuringSchedulingIgnoredDuringExecution",
+    )
+    if avoided.strictly:
+        terms: list[Json] = of_nodes.get(required, {}).get("nodeSelectorTerms", [{}])
+        of_nodes[required] = {"nodeSelectorTerms": [{**term, "matchFields": names} for term in terms]}
+    else:
+        of_nodes[preferred] = [{"weight": 100, "preference": {"matchFields": [name]}} for name in names]
+    return {**fields, "affinity": {**affinity, "nodeAffinity": of_nodes}}
 
 
 def _first_process(launcher: Launcher) -> Json:
@@ -97,17 +131,17 @@ def checkpoint_uri(job: TrainingJob, team: Team) -> str:
     return job.spec.checkpoint.uri or default
 
 
-def _main(job: TrainingJob, number: int, image: str, platform: Platform) -> Json:
-    spec = job.spec
+def _main(job: TrainingJob, number: int, form: Form) -> Json:
+    spec, platform = job.spec, form.platform
     name = attempt_name(job, number)
     values = {
         "HOME": podshape.SHARED,
         # <pod hostname>.<subdomain>, which the pod's search path completes.
         "MASTER_ADDR": f"{name}-0.{name}",
         "MASTER_PORT": str(MASTER_PORT),
-        "NNODES": str(spec.nodes),
+        "NNODES": str(form.nodes),
         "NPROC_PER_NODE": str(spec.processes),
-        "WORLD_SIZE": str(spec.nodes * spec.processes),
+        "WORLD_SIZE": str(form.nodes * spec.processes),
         "FOOTPLATE_JOB": job.metadata.name,
         "FOOTPLATE_ATTEMPT": str(number),
         "FOOTPLATE_TEAM": team_of(job.metadata.namespace),
@@ -122,7 +156,7 @@ def _main(job: TrainingJob, number: int, image: str, platform: Platform) -> Json
     path = spec.code.path if spec.code and spec.code.path else ""
     return {
         "name": "main",
-        "image": image,
+        "image": form.image,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "workingDir": f"{podshape.CODE_DIR}/{path}".rstrip("/"),

@@ -16,10 +16,14 @@ from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob import attempts as tries
 from footplate.controllers.trainingjob import fate as fates
+from footplate.controllers.trainingjob import ordered
 from footplate.controllers.trainingjob.desired import start
 from footplate.controllers.trainingjob.lingering import let_go, lingering
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt
+from footplate.controllers.trainingjob.ordered import ordered_end
+from footplate.controllers.trainingjob.progress import noted
 from footplate.controllers.trainingjob.queueing import NO_GANG, Queueing, choose
+from footplate.controllers.trainingjob.sizing import nodes_of
 from footplate.controllers.waiting import unschedulable
 from footplate.kube.conditions import remove_condition, set_condition
 
@@ -37,10 +41,12 @@ class Verdict:
 
 def status(job: TrainingJob, observed: Observed, now: datetime) -> TrainingJobStatus:
     """Equal to `job.status` when nothing has changed."""
+    job = revived(job)
     before = job.status
     if before.phase is not None and before.phase.ended:
         return before
-    verdict = judge(job, observed, now.replace(microsecond=0))
+    at = now.replace(microsecond=0)
+    verdict = judge(job, observed, at)
     queued = verdict.phase is JobPhase.QUEUED
     started = before.started_at
     if verdict.phase is JobPhase.RUNNING and started is None:
@@ -49,13 +55,36 @@ def status(job: TrainingJob, observed: Observed, now: datetime) -> TrainingJobSt
         before,
         phase=verdict.phase,
         conditions=_conditions(job, observed, verdict, now),
-        attempts=verdict.attempts,
+        attempts=_noted(job, observed, verdict, at),
         pending=Pending(verdict.reason, verdict.message, next_action=verdict.next_action) if queued else None,
         started_at=started,
         finished_at=verdict.finished_at,
         message=verdict.message,
         observed_generation=job.metadata.generation,
     )
+
+
+def revived(job: TrainingJob) -> TrainingJob:
+    """As it is once a failed job is to be tried again: with all its attempts, and full budgets."""
+    before = job.status
+    if before.phase is not JobPhase.FAILED or job.spec.retry <= before.retry or job.spec.cancelled:
+        return job
+    again = msgspec.structs.replace(
+        before,
+        phase=JobPhase.RECOVERING,
+        conditions=remove_condition(before.conditions, "Finished"),
+        retry=job.spec.retry,
+        budgets_from=before.attempts[-1].number if before.attempts else 0,
+        finished_at=None,
+    )
+    return msgspec.structs.replace(job, status=again)
+
+
+def _noted(job: TrainingJob, observed: Observed, verdict: Verdict, now: datetime) -> tuple[Attempt, ...]:
+    if not verdict.attempts or verdict.attempts[-1].number != current(job):
+        return verdict.attempts
+    last = noted(job, verdict.attempts[-1], _pods(job, observed), verdict.phase, now)
+    return _replace_last(verdict.attempts, last)
 
 
 def judge(job: TrainingJob, observed: Observed, now: datetime) -> Verdict:
@@ -72,6 +101,9 @@ def judge(job: TrainingJob, observed: Observed, now: datetime) -> Verdict:
     if found is not None and found.cause is not None:
         return _failed(job, observed, attempts, found, found.cause)
     if current(job) in observed.jobs:
+        wanted = ordered_end(job, attempts[-1], observed, now)
+        if wanted is not None:
+            return _failed(job, observed, attempts, fates.Fate(cause=wanted), wanted)
         return _under_way(job, observed, attempts)
     return _not_started(job, observed, attempts, now)
 
@@ -84,11 +116,13 @@ def next_look(job: TrainingJob, observed: Observed, now: datetime) -> timedelta 
     due = [tries.deadline(job)]
     last = last_attempt(job)
     if last is not None and last.end is not None:
-        due.append(tries.retry_time(job.status.attempts, observed))
+        due.append(tries.retry_time(job, job.status.attempts, observed))
     batch = observed.jobs.get(current(job))
     if batch is not None:
         due += fates.looks(job, observed)
-        if batch.metadata.creation_timestamp is not None and len(_pods(job, observed)) < job.spec.nodes:
+        if last is not None and last.end is None:
+            due += ordered.looks(job, last, observed, now)
+        if batch.metadata.creation_timestamp is not None and len(_pods(job, observed)) < nodes_of(job, observed):
             due.append(batch.metadata.creation_timestamp + observed.bounds.pods_created)
     due += [let_go(pod, observed) for pods in observed.pods.values() for pod in pods if not pod.ended]
     later = [moment - now for moment in due if moment is not None and moment > now]
@@ -106,7 +140,7 @@ def _with_current(job: TrainingJob, observed: Observed) -> tuple[Attempt, ...]:
     last = last_attempt(job)
     if batch is None or (last is not None and last.number == number):
         return job.status.attempts
-    begun = Attempt(number=number, nodes=job.spec.nodes, start=batch.metadata.creation_timestamp)
+    begun = Attempt(number=number, nodes=nodes_of(job, observed), start=batch.metadata.creation_timestamp)
     return (*job.status.attempts, begun)
 
 
@@ -141,12 +175,16 @@ def _failed(
     last = attempts[-1]
     if found.ended is None:
         attempts = _replace_last(attempts, tries.suspected(last, cause))
+        if cause.reason in ordered.UNCHARGED:
+            text = f"Attempt {last.number} is ended, after a checkpoint: {cause.evidence}."
+            return Verdict(JobPhase.RECOVERING, f"Being{cause.reason}", text, attempts, True)
         text = f"Attempt {last.number} failed: {cause.evidence}. Its other pods are ending."
         return Verdict(JobPhase.RECOVERING, "AttemptFailing", text, attempts, True)
     attempts = _replace_last(attempts, tries.ended(last, found.ended, cause))
-    following = tries.follow_up(job, attempts, cause.hopeless, observed)
+    attempts = _replace_last(attempts, noted(job, attempts[-1], _pods(job, observed), JobPhase.RECOVERING, found.ended))
+    following = tries.follow_up(job, attempts, observed)
     if following.at is not None:
-        return _recovering(attempts, cause)
+        return _rests(attempts) if job.spec.suspended else _recovering(attempts, cause)
     tail = f" ({following.why_not})" if following.why_not else ""
     reason = "RequestAtFault" if cause.hopeless else f"{cause.class_}Failure"
     return Verdict(
@@ -156,13 +194,23 @@ def _failed(
 
 def _recovering(attempts: tuple[Attempt, ...], cause: Ending | Cause) -> Verdict:
     last = attempts[-1]
+    if cause.reason in ordered.UNCHARGED:
+        return Verdict(
+            JobPhase.RECOVERING, "Restarting", f"It goes on from its last checkpoint ({cause.evidence}).", attempts
+        )
     text = f"Attempt {last.number} failed: {cause.evidence}. It is tried again."
     return Verdict(JobPhase.RECOVERING, "AttemptFailed", text, attempts)
 
 
+def _rests(attempts: tuple[Attempt, ...]) -> Verdict:
+    return Verdict(JobPhase.SUSPENDED, "Suspended", "It is suspended until it is resumed.", attempts)
+
+
 def _not_started(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ...], now: datetime) -> Verdict:
     last = attempts[-1] if attempts else None
-    refusal = observed.refused or start(job, observed)
+    if job.spec.suspended:
+        return _rests(attempts)
+    refusal = observed.refused or start(job, observed, now)
     if isinstance(refusal, Refusal):
         if refusal.final:
             return Verdict(JobPhase.FAILED, refusal.reason, refusal.message, attempts, finished_at=now)
@@ -174,21 +222,21 @@ def _not_started(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, 
 
 def _under_way(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ...]) -> Verdict:
     batch = observed.jobs[current(job)]
-    pods = _pods(job, observed)
+    pods, nodes = _pods(job, observed), attempts[-1].nodes
     if batch.spec.suspend:
         return _suspended(job, observed, attempts)
-    if sum(fates.running(pod) or pod.status.phase == "Succeeded" for pod in pods) >= job.spec.nodes:
-        return Verdict(JobPhase.RUNNING, "Running", _running_text(job), attempts, True)
+    if sum(fates.running(pod) or pod.status.phase == "Succeeded" for pod in pods) >= nodes:
+        return Verdict(JobPhase.RUNNING, "Running", _running_text(nodes), attempts, True)
     if job.status.phase is JobPhase.RUNNING and last_is(job, attempts):
-        return Verdict(JobPhase.RUNNING, "Running", _running_text(job), attempts, True)
-    if observed.pods_refused is not None and len(pods) < job.spec.nodes:
+        return Verdict(JobPhase.RUNNING, "Running", _running_text(nodes), attempts, True)
+    if observed.pods_refused is not None and len(pods) < nodes:
         text = f"Kubernetes cannot make its pods: {observed.pods_refused}."
         return Verdict(JobPhase.QUEUED, "PodsRefused", text, attempts)
     held = _cluster_too_small(job, observed, pods) or _gang_waits(job, observed)
     if held is not None:
         return Verdict(JobPhase.QUEUED, "Unschedulable", held, attempts)
     found = tries.worst(job, pods)
-    if found is None or (len(pods) < job.spec.nodes and not found.stuck):
+    if found is None or (len(pods) < nodes and not found.stuck):
         return Verdict(JobPhase.STARTING, "Starting", "Its pods are being made.", attempts)
     if not found.placed:
         phase = JobPhase.STARTING if found.reason == "Scheduling" else JobPhase.QUEUED
@@ -202,8 +250,8 @@ def last_is(job: TrainingJob, attempts: tuple[Attempt, ...]) -> bool:
     return bool(job.status.attempts) and job.status.attempts[-1].number == attempts[-1].number
 
 
-def _running_text(job: TrainingJob) -> str:
-    return "It is running." if job.spec.nodes == 1 else f"It is running on {job.spec.nodes} nodes."
+def _running_text(nodes: int) -> str:
+    return "It is running." if nodes == 1 else f"It is running on {nodes} nodes."
 
 
 def _starting_text(job: TrainingJob, reason: str, message: str) -> str:
@@ -234,7 +282,7 @@ def _cluster_too_small(job: TrainingJob, observed: Observed, pods: tuple[Pod, ..
     waits = any((c := pod.condition("PodScheduled")) and c.status != "True" for pod in pods)
     if not waits or facts.platform is None:
         return None
-    return too_few_gpus(job.spec.resources, job.spec.nodes, facts.capacity, facts.platform)
+    return too_few_gpus(job.spec.resources, nodes_of(job, observed), facts.capacity, facts.platform)
 
 
 def _gang_waits(job: TrainingJob, observed: Observed) -> str | None:
@@ -246,7 +294,7 @@ def _gang_waits(job: TrainingJob, observed: Observed) -> str | None:
         return None
     reasons = [c.message for pod in _pods(job, observed) if (c := pod.condition("PodScheduled")) and c.status != "True"]
     detail = unschedulable(max([waits.message, *reasons], key=_detail), job.spec.resources)
-    return f"{detail.rstrip('.')}. All {job.spec.nodes} nodes start together."
+    return f"{detail.rstrip('.')}. All {nodes_of(job, observed)} nodes start together."
 
 
 def _detail(message: str) -> tuple[bool, str]:

@@ -18,6 +18,7 @@ from footplate import checkpoint
 from footplate.agent import prepare
 from footplate.agent.ending import AT_FAULT, TEMPORARY, AgentError, StoreAway
 from footplate.agent.store import CHUNK, Patience, Store
+from footplate.api import podreport
 from footplate.checkpoint import Marker, Part
 from tests.unit.agent.s3_gateway import Gateway
 
@@ -57,7 +58,7 @@ def start(root: Path, termination_log: Path, **environment: str) -> subprocess.P
     )
 
 
-def test_all_of_it(store: Store, tmp_path: Path) -> None:
+def test_all_of_it(store: Store, tmp_path: Path, termination_log: Path) -> None:
     uri = submit(store, {"train.py": b"print(1)", "lib/model.py": b"x = 1"})
     store.write("digits/train/a.csv", b"1,2")
     store.write("digits/empty.txt", b"")
@@ -86,6 +87,7 @@ def test_all_of_it(store: Store, tmp_path: Path) -> None:
         assert [one.step for one in found] == [20]
         assert (found[0].path / "model" / "state.pt").read_bytes() == b"twenty"
     assert sorted(path.name for path in root.iterdir()) == [".code.uri", "bin", "checkpoints", "code", "lib"]
+    assert podreport.parse(termination_log.read_text()).restored_step == 20, "the controllers learn of it"
 
 
 def test_the_launcher_and_the_sdk_work_with_another_python_than_ours(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from footplate import checkpoint
 from footplate.agent import prepare, stored
 from footplate.agent.store import Missing, Object, Patience, Store
 from footplate.agent.stored import Stored
+from footplate.api import podreport
 from tests.unit.agent.s3_gateway import Gateway
 
 
@@ -108,13 +109,16 @@ def state(root: Path) -> dict[str, dict[str, int]]:
         return {}
 
 
-def test_sigterm_flushes_what_is_committed(store: Store, tmp_path: Path) -> None:
+def test_sigterm_flushes_what_is_committed(store: Store, tmp_path: Path, termination_log: Path) -> None:
     root = tmp_path / "checkpoints"
     with agent(root, store.uri) as process:
         until(lambda: state(root) != {})
         write(root, 5, os.urandom(20 << 20))
         assert stop(process) == 0
     assert complete(store) == [5]
+    said = podreport.parse(termination_log.read_text())
+    assert said.checkpoint_step == 5
+    assert said.checkpoint_at
 
 
 def test_an_uncommitted_checkpoint_is_not_uploaded(store: Store, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_evidence_is_classified(found: Pod, class_: CauseClass, reason: str, ret
     assert cause.suspect_nodes == (("n1",) if suspect else ())
     assert cause.evidence
     assert not cause.evidence.endswith(".")
-    budgets = {APP: "app", INFRA: "infra", PREEMPTION: "preemption", HANG: "app", CauseClass.CAPACITY: "capacity"}
+    budgets = {APP: "app", INFRA: "infra", PREEMPTION: "preemption", HANG: "infra", CauseClass.CAPACITY: "capacity"}
     assert cause.budget == budgets.get(class_)
 
 

@@ -138,7 +138,7 @@ def test_when_one_rank_is_lost_the_others_are_ended_with_it() -> None:
 )
 def test_each_class_of_cause_has_its_budget(causes: list[str], retries: dict[str, int], again: bool) -> None:
     earlier = [
-        {"number": n, "start": BORN, "end": BORN, "cause": {"class": c, "evidence": "x"}}
+        {"number": n, "start": BORN, "end": BORN, "cause": {"class": c, "evidence": "x", "budget": c.lower()}}
         for n, c in enumerate(causes, 1)
     ]
     earlier[-1].pop("end")
@@ -150,7 +150,7 @@ def test_each_class_of_cause_has_its_budget(causes: list[str], retries: dict[str
 
 def attempts(*spans: int) -> tuple[Attempt, ...]:
     """Ended ones, of so many seconds each."""
-    lost = Cause(class_=CauseClass.INFRA, evidence="x")
+    lost = Cause(class_=CauseClass.INFRA, evidence="x", budget="infra")
     return tuple(
         Attempt(number=n, start=NOW - timedelta(seconds=span), end=NOW, cause=lost) for n, span in enumerate(spans, 1)
     )
@@ -162,17 +162,21 @@ def attempts(*spans: int) -> tuple[Attempt, ...]:
 def test_the_next_attempt_comes_soon_after_a_long_one_and_later_after_each_short_one(
     spans: tuple[int, ...], wait: int
 ) -> None:
-    assert retry_time(attempts(*spans), seen()) == NOW + timedelta(seconds=wait)
+    at = retry_time(job(), attempts(*spans), seen())
+    assert at == retry_time(job(), attempts(*spans), seen()), "the same whenever it is asked"
+    least, most = (0.75 * wait, 1.25 * wait) if wait else (0.0, 1.0)
+    assert timedelta(seconds=least) <= at - NOW <= timedelta(seconds=most)
 
 
 def test_the_next_attempt_waits_for_its_time_and_for_the_last_ones_pods() -> None:
     tj = TrainingJob(job().metadata, job().spec, TrainingJobStatus(phase=JobPhase.RECOVERING, attempts=attempts(5)))
     failed = {1: batch(1, "Failed")}
     assert made(tj, seen(jobs=failed), 1) == []
-    assert next_look(tj, seen(jobs=failed), NOW + timedelta(seconds=1)) == timedelta(seconds=1)
-    assert made(tj, seen(jobs=failed), 2) == ["Service train-2", "Job train-2"]
+    look = next_look(tj, seen(jobs=failed), NOW + timedelta(seconds=1))
+    assert look == retry_time(job(), attempts(5), seen()) - NOW - timedelta(seconds=1)
+    assert made(tj, seen(jobs=failed), 3) == ["Service train-2", "Job train-2"]
     still = seen(rank(0), jobs={1: batch()})
-    assert made(tj, still, 2) == []
+    assert made(tj, still, 3) == []
     gone_node = rank(0, deletionTimestamp="2026-01-01T12:00:00Z", deletionGracePeriodSeconds=30)
     assert made(tj, seen(gone_node, jobs={}), 60) == []
     assert made(tj, seen(gone_node, jobs={}), 181) == ["Service train-2", "Job train-2"]

@@ -9,6 +9,7 @@ import pytest
 
 from footplate.controllers.trainingjob import shape
 from footplate.controllers.trainingjob.queueing import Queueing
+from footplate.controllers.trainingjob.shape import Form
 from footplate.controllers.workspace.pod import pod
 from tests.unit.controllers.build import PLATFORM, job, workspace
 
@@ -26,8 +27,8 @@ def image_pod(**spec: Any) -> Any:
 
 
 def attempt(number: int = 1, queueing: Queueing = Queueing.NATIVE, **spec: Any) -> Any:
-    image = "footplate.local/pytorch:0123456789ab"
-    return shape.batch_job(job(**spec), number, image, PLATFORM, PLATFORM.teams[0], queueing)
+    form = Form("footplate.local/pytorch:0123456789ab", PLATFORM, PLATFORM.teams[0], queueing, spec.get("nodes", 1))
+    return shape.batch_job(job(**spec), number, form)
 
 
 SHAPES = {
@@ -64,7 +65,7 @@ def test_a_shape_is_as_it_was_agreed(name: str) -> None:
 
 def test_the_gang_and_the_names_of_an_attempt() -> None:
     four = job(nodes=4)
-    group = shape.pod_group(four, 2)
+    group = shape.pod_group(four, 2, 4)
     assert group["metadata"]["name"] == "train-2"
     assert group["spec"] == {
         "schedulingPolicy": {"gang": {"minCount": 4}},
