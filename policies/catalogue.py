@@ -23,11 +23,10 @@ def table() -> str:
 
 
 def _cells(rule: Rule) -> tuple[str, ...]:
-    if isinstance(rule, ResourceRule):
-        clouds = dict.fromkeys(type.partition(":")[0] for type in sorted(rule.types))
-        judges = ", ".join(_CLOUDS[cloud] for cloud in clouds)
-    else:
-        judges = "the whole stack"
+    clouds = dict.fromkeys(type.partition(":")[0] for type in sorted(rule.types))
+    judges = ", ".join(_CLOUDS[cloud] for cloud in clouds)
+    if not isinstance(rule, ResourceRule):
+        judges += ", as a whole"
     settings = "<br>".join(f"`{name}: {json.dumps(value)}`" for name, value in _defaults(rule).items())
     return (f"`{rule.name}`", rule.description, judges, rule.level.value, rule.severity.value, settings, rule.source)
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from footplate.costs import machines
 from footplate.costs.charges import Charge
-from footplate.costs.estimate import Estimate, estimate, findings
+from footplate.costs.estimate import RULES, Estimate, estimate, findings
 from footplate.costs.planned import UNKNOWN, Plan, Planned
 from footplate.costs.prices import Market, PriceTable, load
 from policies.rule import Resource
@@ -53,6 +53,8 @@ NAMED: Final[Mapping[str, Sequence[str]]] = {
     ),
     "gcp:workbench/instance:Instance": ("gceSetup.machineType", "gceSetup.acceleratorConfigs.type"),
 }
+#: What the pools and the cost of a stack are read from.
+COUNTED: Final = frozenset({*RULES, TEMPLATE})
 #: Machines with accelerators, also such as no table here has.
 _ACCELERATED: Final = re.compile(r"((p|g|gr|inf|trn|dl)\d\w*(-\w+)?\.\w+|(a\d|g\d|ct)\w*-\w+-\w+|nvidia-.*)")
 

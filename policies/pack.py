@@ -15,6 +15,7 @@ from policies.exemptions import Exemptions
 from policies.rule import Finding, Resource, ResourceRule, Rule, Settings, Severity
 from policies.rules import RULES
 from policies.settings import Configured, load, load_exemptions
+from policies.sparing import spare
 from policies.values import mapping, plain, raw
 
 NAME = "footplate"
@@ -39,6 +40,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     configured = load(directory, stack, RULES)
     policies = [as_policy(one, exemptions, stack_urn) for one in configured]
     policies.append(notes(exemptions, stack))
+    spare(RULES.values())
     sdk.PolicyPack(
         NAME,
         policies=policies,

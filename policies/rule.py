@@ -68,6 +68,8 @@ class _Described:
     severity: Severity
     source: str
     """Where the rule comes from: an id of another checker, a page, or why there is none."""
+    types: frozenset[str]
+    """Of the resources that it looks at; no others are handed to it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,6 @@ class ResourceRule(_Described, Generic[S]):
     `mend` gives the top-level properties that put it right, or None; only where that can do no harm.
     """
 
-    types: frozenset[str]
     check: Callable[[Resource, S], Iterable[str]]
     settings: type[S]
     level: Level = Level.MANDATORY

@@ -168,6 +168,10 @@ GKE_WORKLOAD_IDENTITY = ResourceRule(
 )
 
 
+_ADDON = "aws:eks/addon:Addon"
+_ISSUER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+
+
 def _eks_workload_identity(resources: Sequence[Resource], _: Settings) -> Iterator[Finding]:
     for cluster in resources:
         if cluster.type != EKS or may_be(at(cluster.properties, "computeConfig.enabled"), True):
@@ -182,9 +186,9 @@ def _eks_workload_identity(resources: Sequence[Resource], _: Settings) -> Iterat
 
 def _gives_identity(resource: Resource, cluster: Resource) -> bool:
     properties = resource.properties
-    if resource.type == "aws:iam/openIdConnectProvider:OpenIdConnectProvider":
+    if resource.type == _ISSUER:
         return cluster.urn in resource.uses.get("url", ()) or "oidc.eks." in str(properties.get("url"))
-    if resource.type != "aws:eks/addon:Addon" or properties.get("addonName") != "eks-pod-identity-agent":
+    if resource.type != _ADDON or properties.get("addonName") != "eks-pod-identity-agent":
         return False
     named = properties.get("clusterName")
     return cluster.urn in resource.uses.get("clusterName", ()) or named == cluster.properties.get("name")
@@ -195,6 +199,7 @@ EKS_WORKLOAD_IDENTITY = StackRule(
     description="Pods on EKS have identities of their own (Pod Identity or IRSA).",
     severity=Severity.HIGH,
     source="EKS best practices guide, Identity and access management",
+    types=frozenset({EKS, _ADDON, _ISSUER}),
     check=_eks_workload_identity,
     settings=Settings,
 )

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from msgspec import field
 
 from footplate.costs.prices import Market
-from policies.gpus import CAPACITY, NAMED, Pool, cost, named_gpus, pools
+from policies.gpus import CAPACITY, COUNTED, NAMED, Pool, cost, named_gpus, pools
 from policies.rule import Finding, Resource, ResourceRule, Settings, Severity, StackRule
 from policies.values import at, mapping, may_be
 
@@ -66,6 +66,7 @@ GPU_COUNT = StackRule(
     description="The number of GPUs at the autoscalers' maximum is bounded, and within the environment's cap.",
     severity=Severity.HIGH,
     source="none",
+    types=COUNTED,
     check=_count,
     settings=Count,
 )
@@ -108,6 +109,7 @@ GPU_COST = StackRule(
     description="What the stack costs an hour is within the environment's cap.",
     severity=Severity.HIGH,
     source="clstokes/pulumi-policy-aws-cost (EC2 only)",
+    types=COUNTED,
     check=_cost,
     settings=HourlyCost,
 )
@@ -137,6 +139,7 @@ BATCH_CAPACITY = StackRule(
     description="Pools for batch work take spot, flex-start, capacity blocks or reservations.",
     severity=Severity.MEDIUM,
     source="none",
+    types=COUNTED,
     check=_batch,
     settings=Batch,
 )
@@ -167,6 +170,7 @@ SCALE_TO_ZERO = StackRule(
     description="GPU pools have no nodes while nothing runs, but those of a reservation, which is paid for anyway.",
     severity=Severity.MEDIUM,
     source="none",
+    types=COUNTED,
     check=_standing,
     settings=Idle,
 )

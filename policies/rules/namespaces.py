@@ -92,6 +92,7 @@ DEFAULT_DENY = StackRule(
     description="In each namespace, traffic is denied unless a network policy allows it.",
     severity=Severity.MEDIUM,
     source="CKV2_K8S_6, CIS Kubernetes 5.3.2",
+    types=frozenset({NAMESPACE, NETWORK_POLICY}),
     check=_undenied,
     settings=DefaultDeny,
 )

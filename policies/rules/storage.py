@@ -83,6 +83,7 @@ S3_BLOCKS = StackRule(
     description="Each S3 bucket has a public access block, or the account has.",
     severity=Severity.HIGH,
     source="CKV2_AWS_6",
+    types=S3 | {S3_BLOCK, S3_ACCOUNT_BLOCK},
     check=_unblocked,
     settings=Settings,
 )
@@ -104,6 +105,7 @@ BUCKETS_VERSIONED = StackRule(
     description="Buckets keep the former versions of objects.",
     severity=Severity.MEDIUM,
     source="CKV_AWS_21, CKV_GCP_78",
+    types=S3 | S3_VERSIONING | {GCS},
     check=_unversioned,
     settings=Settings,
     level=Level.ADVISORY,
