@@ -154,7 +154,7 @@ def _standing(resources: Sequence[Resource], settings: Idle) -> Iterator[Finding
     for pool in pools(resources):
         if any(fnmatchcase(name, pattern) for name in pool.names for pattern in settings.exempt):
             continue
-        if pool.least_nodes and not pool.markets <= {Market.RESERVED, Market.CAPACITY_BLOCK}:
+        if pool.least_nodes and not pool.markets & {Market.RESERVED, Market.CAPACITY_BLOCK}:
             yield Finding(
                 f"its minimum is {pool.least_nodes}, which is {pool.least} GPUs also when nothing runs: set it to 0, or name it "
                 "among the rule's exempt ones",

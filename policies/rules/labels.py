@@ -45,7 +45,7 @@ LABELS = {
 class CostLabels(Settings, frozen=True):
     #: Label → the value that a resource without it gets; {stack} and {project} stand for their names. Empty: it has to
     #: be given.
-    required: dict[str, str] = field(default_factory=lambda: {"environment": "{stack}", "project": "{project}"})
+    required: dict[str, str] = field(default_factory=lambda: {"environment": "{stack}", "owner": "{project}"})
 
 
 def _missing(resource: Resource, settings: CostLabels) -> list[str]:

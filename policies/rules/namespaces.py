@@ -16,11 +16,18 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 _STRICTNESS = ("privileged", "baseline", "restricted")
 
 
+_PRIVILEGED = ("gpu-operator", "kube-system", "monitoring")
+_BASELINE = ("aws-load-balancer", "cert-manager", "external-dns", "karpenter", "kuberay-system", "kueue-system")
+_PLATFORM = ("footplate-system",)
+
+
+def _levels() -> dict[str, Literal["privileged", "baseline"]]:
+    return {**dict.fromkeys(_PRIVILEGED, "privileged"), **dict.fromkeys(_BASELINE, "baseline")}
+
+
 class PodSecurity(Settings, frozen=True):
     #: Namespace → the level it needs, where restricted keeps its pods from working.
-    exempt: dict[str, Literal["privileged", "baseline"]] = field(
-        default_factory=lambda: dict.fromkeys(("gpu-operator", "kube-system", "monitoring"), "privileged")
-    )
+    exempt: dict[str, Literal["privileged", "baseline"]] = field(default_factory=_levels)
 
 
 def _pod_security(namespace: Resource, settings: PodSecurity) -> Iterator[str]:
@@ -49,8 +56,8 @@ POD_SECURITY = ResourceRule(
 
 
 class DefaultDeny(Settings, frozen=True):
-    #: Namespaces that need no network policy of this stack.
-    exempt: tuple[str, ...] = ("gpu-operator", "kube-system", "monitoring")
+    #: Namespaces that need no network policy: those of the platform's own parts, in which no user's pod runs.
+    exempt: tuple[str, ...] = (*_PLATFORM, *_PRIVILEGED, *_BASELINE)
     #: Which traffic is denied unless allowed.
     directions: tuple[str, ...] = ("Ingress", "Egress")
 

@@ -487,19 +487,19 @@ KUBERNETES = (
     ),
 )
 
-LABELLED = {"environment": "dev", "project": "platform"}
+LABELLED = {"environment": "dev", "owner": "platform"}
 COST = (
     Case(
         "cost-labels",
         "aws:eks/nodeGroup:NodeGroup",
         right=[{"tags": LABELLED}, {"tags": UNKNOWN}],
-        wrong=[({"tags": {"environment": "dev"}}, "tags.project is unset"), ({}, "tags.environment is unset")],
+        wrong=[({"tags": {"environment": "dev"}}, "tags.owner is unset"), ({}, "tags.environment is unset")],
     ),
     Case(
         "cost-labels",
         GKE_POOL,
         right=[{"nodeConfig": {"resourceLabels": LABELLED}}],
-        wrong=[({"nodeConfig": {"labels": LABELLED}}, "nodeConfig.resourceLabels.project")],
+        wrong=[({"nodeConfig": {"labels": LABELLED}}, "nodeConfig.resourceLabels.owner")],
     ),
     Case(
         "launch-template-tags",

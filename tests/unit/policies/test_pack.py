@@ -91,8 +91,8 @@ async def test_what_the_pack_finds_mends_and_exempts(settings: Path, tmp_path: P
     assert template["imageId"] is Unknown, "what is not known yet is left as it is"
     assert inputs["aws:eks/cluster:Cluster", "main"]["tags"] == {
         "environment": "dev",
-        "project": "policed",
         "owner": Secret("somebody"),
+        "note": Secret("not for all"),
     }
     block = inputs["aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "scratch"]
     assert {key: block[key] for key in block if key != "bucket"} == dict.fromkeys(
