@@ -127,9 +127,14 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     checkpoint: Checkpoint = Checkpoint()
     retries: Retries = Retries()
     hang_timeout: Duration | None = None
-    deadline: Annotated[Duration, Meta(description="Wall-clock bound on the whole job, from its creation.")] | None = (
-        None
-    )
+    deadline: (
+        Annotated[
+            Duration,
+            Meta(description="Wall-clock bound on the whole job, from its creation."),
+            rules(("self.matches('[1-9]')", "deadline must be longer than 0s")),
+        ]
+        | None
+    ) = None
     ttl_after_finished: Annotated[Duration, Meta(description="The job is deleted this long after its end.")] | None = (
         None
     )

@@ -21,7 +21,7 @@ _BOUNDS = (
 )
 _PATTERN = re.compile(r"^match '(.*)'$")
 _FORMS = {
-    duration.PATTERN: "is not a duration such as 90s, 30m, 1h30m or 2d",
+    duration.PATTERN: "is not a duration such as 90s, 30m, 1h30m or 2d, of at most 9999d",
     quantity.PATTERN: "is not a quantity such as 500m, 2 or 4Gi",
 }
 _FORBIDDEN = re.compile(

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from footplate.api import duration
 from footplate.client import manifests
 from footplate.client.manifests import Json, Source
+from footplate.errors import BadUsage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +98,24 @@ class JobRequest(PodRequest):
                 "launcher": self.launcher,
                 "checkpoint": {"uri": self.checkpoints} if self.checkpoints is not None else None,
                 "retries": {"app": self.retries} if self.retries is not None else None,
-                "deadline": self.deadline,
-                "ttlAfterFinished": self.ttl,
+                "deadline": _duration("deadline", self.deadline, above_zero=True),
+                "ttlAfterFinished": _duration("ttl", self.ttl),
                 "queue": self.queue,
             }
         )
+
+
+def _duration(name: str, text: str | None, *, above_zero: bool = False) -> str | None:
+    """Raises BadUsage for what is none."""
+    if text is None:
+        return None
+    try:
+        span = duration.parse(text)
+    except ValueError as error:
+        raise BadUsage(f"{name} {error}.") from error
+    if above_zero and not span:
+        raise BadUsage(f"{name} {text!r} would end the job as it starts.", "leave it out for none")
+    return text
 
 
 def _said(fields: Mapping[str, object]) -> Json:

@@ -124,6 +124,31 @@ async def write_status(shared: Shared, informer: Informer[O], obj: O, status: An
         pass  # deleted meanwhile: nobody reads it any more
 
 
+AT_FAULT = (ValueError, ArithmeticError)
+"""What decisions raise over a spec that they cannot work with."""
+ENDED = ("Failed", "Succeeded", "Cancelled")
+
+
+async def give_up(
+    shared: Shared, informer: Informer[O], key: Key, error: Exception, verdict: Callable[[O, str, datetime], Any]
+) -> None:
+    """Says in the status what is wrong with an object that no decision can be made about, once.
+
+    `verdict`: its status, from a sentence. Raises `error` again where the object has not ended with that: it comes back,
+    ever more rarely.
+    """
+    obj = informer.store.get(key)
+    if obj is None:
+        return
+    found = verdict(obj, f"It cannot be run as its spec says: {error}. Correct the spec, or delete it.", shared.now())
+    if found != obj.status:
+        log.exception("%s cannot be worked with", key, exc_info=error)
+        await write_status(shared, informer, obj, found)
+        tell(shared, obj, [Said("Warning", "Invalid", "Reconcile", found.message)])
+    if found.phase not in ENDED:
+        raise error
+
+
 def tell(shared: Shared, obj: Workspace | TrainingJob, said: list[Said]) -> None:
     about = Regarding(API_VERSION, obj.kind, obj.metadata.namespace, obj.metadata.name, obj.metadata.uid)
     for event in said:

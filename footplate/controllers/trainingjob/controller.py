@@ -21,7 +21,7 @@ from footplate.controllers.loop import Refusals, Said, Shared
 from footplate.controllers.trainingjob.attempts import removal
 from footplate.controllers.trainingjob.desired import desired
 from footplate.controllers.trainingjob.observed import Observed, current, number_of
-from footplate.controllers.trainingjob.status import next_look, status
+from footplate.controllers.trainingjob.status import next_look, status, unworkable
 from footplate.kube.errors import Conflict, NotFound
 from footplate.kube.resource import Resource
 from footplate.kube.store import Key
@@ -65,6 +65,13 @@ class TrainingJobController:
         c.quotas.add_handler(lambda key, old, new: self._freed(key.namespace))
 
     async def reconcile(self, key: Key) -> float | None:
+        try:
+            return await self._reconcile(key)
+        except loop.AT_FAULT as error:
+            await loop.give_up(self._shared, self._caches.training_jobs, key, error, unworkable)
+            return None
+
+    async def _reconcile(self, key: Key) -> float | None:
         job = self._caches.training_jobs.store.get(key)
         if job is None or job.metadata.deletion_timestamp is not None:
             return None  # what it owned goes with it

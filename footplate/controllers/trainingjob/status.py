@@ -87,6 +87,30 @@ def _noted(job: TrainingJob, observed: Observed, verdict: Verdict, now: datetime
     return _replace_last(verdict.attempts, last)
 
 
+def unworkable(job: TrainingJob, message: str, now: datetime) -> TrainingJobStatus:
+    """Where no decision can be made about its spec: it fails, unless an attempt runs, which goes on."""
+    before = job.status
+    if before.phase is not None and before.phase.ended:
+        return before
+    last = last_attempt(job)
+    begun = last is not None and last.end is None
+    at = now.replace(microsecond=0)
+    conditions = before.conditions
+    if not begun:
+        conditions = set_condition(
+            conditions, Condition("Finished", "True", "Invalid", message, at, job.metadata.generation)
+        )
+    return msgspec.structs.replace(
+        before,
+        phase=before.phase if begun else JobPhase.FAILED,
+        conditions=conditions,
+        pending=None,
+        finished_at=None if begun else at,
+        message=message,
+        observed_generation=job.metadata.generation,
+    )
+
+
 def judge(job: TrainingJob, observed: Observed, now: datetime) -> Verdict:
     attempts = _with_current(job, observed)
     if job.spec.cancelled:

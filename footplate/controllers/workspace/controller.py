@@ -19,7 +19,7 @@ from footplate.controllers.workspace import idleness
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.desired import desired
 from footplate.controllers.workspace.observed import Observed, has_home, home_name, pod_name
-from footplate.controllers.workspace.status import next_look, status
+from footplate.controllers.workspace.status import next_look, status, unworkable
 from footplate.kube.store import Key
 
 TOKENS_KNOWN = 60.0
@@ -55,6 +55,13 @@ class WorkspaceController:
         c.quotas.add_handler(lambda key, old, new: self._freed(key.namespace))
 
     async def reconcile(self, key: Key) -> float | None:
+        try:
+            return await self._reconcile(key)
+        except loop.AT_FAULT as error:
+            await loop.give_up(self._shared, self._caches.workspaces, key, error, unworkable)
+            return None
+
+    async def _reconcile(self, key: Key) -> float | None:
         ws = self._caches.workspaces.store.get(key)
         if ws is None or ws.metadata.deletion_timestamp is not None:
             return None  # what it owned goes with it

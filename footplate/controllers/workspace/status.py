@@ -86,6 +86,24 @@ def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
     )
 
 
+def unworkable(ws: Workspace, message: str, now: datetime) -> WorkspaceStatus:
+    """Where no decision can be made about its spec: it fails, unless it has a pod, which goes on."""
+    before = ws.status
+    phase = WorkspacePhase.FAILED if before.pod_name is None else before.phase
+    at, generation = now.replace(microsecond=0), ws.metadata.generation
+    ready = find_condition(before.conditions, "Ready")
+    if before.pod_name is None or ready is None:
+        ready = Condition("Ready", "False", INVALID, message, at, generation)
+    return msgspec.structs.replace(
+        before,
+        phase=phase,
+        conditions=set_condition(before.conditions, ready),
+        retry_at=None,
+        message=message,
+        observed_generation=generation,
+    )
+
+
 def judge(ws: Workspace, observed: Observed, now: datetime) -> Verdict:
     pod = observed.pod
     ours = pod is not None and pod.metadata.owned_by(ws.metadata.uid)
@@ -324,4 +342,4 @@ def _sentence(clause: str) -> str:
     return f"{clause[0].upper()}{clause[1:]}."
 
 
-__all__ = ["INVALID", "Verdict", "Waiting", "judge", "next_look", "status"]
+__all__ = ["INVALID", "Verdict", "Waiting", "judge", "next_look", "status", "unworkable"]

@@ -1,14 +1,17 @@
 import asyncio
+import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from footplate.api import TrainingJob
+from benchmarks import bare_platform
+from footplate.api import TrainingJob, crds
 from footplate.api.trainingjob import CauseClass, JobPhase
 from footplate.controllers import kinds
 from footplate.kube.conditions import find_condition, is_true
+from footplate.kube.errors import Invalid
 from footplate.kube.resource import Resource
 from tests.integration.controllers.conftest import QUICK, Place
 from tests.integration.controllers.kubelet import Kubelet, kubelet
@@ -255,3 +258,29 @@ async def test_a_gang_without_room_waits_until_there_is_some(place: Place, node:
     assert len([pod for pod in await place.pods() if pod["spec"].get("nodeName")]) == 1
     await place.patch(kinds.TRAINING_JOB, "first", {"cancelled": True})
     await start(place, node, "second", 2)
+
+
+async def test_one_that_was_taken_before_its_form_was_checked_fails_once_with_the_reason(place: Place) -> None:
+    (now,) = (made for made in crds.manifests() if made["spec"]["names"]["kind"] == "TrainingJob")
+    before = copy.deepcopy(now)
+    schema = before["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"]["spec"]["properties"]["deadline"]["pattern"] = "^([0-9]+(d|h|m|s))+$"
+    try:
+        await place.client.apply(bare_platform.CRD, before, manager=bare_platform.MANAGER)
+        await taken(place, "endless", deadline="99999999999h")
+    finally:
+        await place.client.apply(bare_platform.CRD, now, manager=bare_platform.MANAGER)
+    job = await place.until_job("endless", phase(JobPhase.FAILED))
+    assert job.status.message == (
+        "It cannot be run as its spec says: '99999999999h' is too long a duration: at most 9999d, 99999h, 9999999m or "
+        "999999999s. Correct the spec, or delete it."
+    )
+
+
+async def taken(place: Place, name: str, **spec: Any) -> None:
+    async with asyncio.timeout(15.0):
+        while True:
+            try:
+                return await place.job(name, **spec)
+            except Invalid:
+                await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -39,6 +39,17 @@ def test_a_duration_is_the_sum_of_its_parts(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         duration.parse(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999h", f"{'9' * 23}h", "9999999999999999d", "10000d", "1h" * 5])
+def test_a_duration_that_dates_cannot_bear_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is too long a duration: at most 9999d"):
+        duration.parse(text)
+
+
+def test_the_longest_duration_is_still_within_the_calendar() -> None:
+    longest = duration.parse("9999d99999h9999999m999999999s")
+    assert (datetime(2100, 1, 1, tzinfo=UTC) + longest).year < 2200
 
 
 def test_a_duration_is_written_with_its_two_largest_units() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from footplate import errors
+from footplate.api import duration
 from footplate.client.explain import explain, field_error
 from footplate.kube import errors as kube
 
@@ -15,8 +16,8 @@ from footplate.kube import errors as kube
         ),
         (
             "spec.deadline",
-            "Invalid value: \"3x\": spec.deadline in body should match '^([0-9]+(d|h|m|s))+$'",
-            "spec.deadline: '3x' is not a duration such as 90s, 30m, 1h30m or 2d",
+            f"Invalid value: \"3x\": spec.deadline in body should match '{duration.PATTERN}'",
+            "spec.deadline: '3x' is not a duration such as 90s, 30m, 1h30m or 2d, of at most 9999d",
         ),
         (
             "spec.priority",

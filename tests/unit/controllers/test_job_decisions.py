@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from footplate.api import TrainingJob, TrainingJobStatus
 from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase
-from footplate.controllers import kinds
+from footplate.controllers import kinds, loop
 from footplate.controllers.cluster import Job, Pod, PodGroup
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob.attempts import retry_time
@@ -16,7 +16,7 @@ from footplate.controllers.trainingjob.controller import said
 from footplate.controllers.trainingjob.desired import desired
 from footplate.controllers.trainingjob.fate import first_cause
 from footplate.controllers.trainingjob.observed import Observed
-from footplate.controllers.trainingjob.status import next_look, status
+from footplate.controllers.trainingjob.status import next_look, status, unworkable
 from tests.unit.controllers.build import BORN, NOW, UID, facts, job, scheduled
 
 RANK = "batch.kubernetes.io/job-completion-index"
@@ -206,6 +206,18 @@ def test_a_job_cancelled_or_refused_before_it_starts_makes_nothing() -> None:
         tj = job(**spec)
         assert made(tj, seen(jobs={})) == []
         assert after(tj, seen(jobs={})).status.phase is phase
+
+
+def test_what_no_decision_can_be_made_about_fails_unless_an_attempt_runs() -> None:
+    endless = {"deadline": "99999999999h"}
+    with pytest.raises(loop.AT_FAULT, match="too long a duration"):
+        status(job(**endless), seen(jobs={}), NOW)
+    new = unworkable(job(**endless), "It cannot be run.", NOW)
+    assert (new.phase, new.message, new.finished_at) == (JobPhase.FAILED, "It cannot be run.", NOW)
+    running = after(job(), seen(rank(0)))
+    told = unworkable(running, "It cannot be run.", NOW)
+    assert (told.phase, told.message, told.finished_at) == (JobPhase.RUNNING, "It cannot be run.", None)
+    assert unworkable(TrainingJob(running.metadata, running.spec, told), "It cannot be run.", NOW) == told
 
 
 def test_a_gangs_wait_is_told_by_the_message_that_speaks_of_nodes() -> None:

@@ -3,17 +3,18 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from footplate.api import Workspace, WorkspaceStatus
 from footplate.api.workspace import WorkspacePhase, owner_slug
-from footplate.controllers import kinds
+from footplate.controllers import kinds, loop
 from footplate.controllers.cluster import Claim, Pod
 from footplate.controllers.workspace.desired import desired
 from footplate.controllers.workspace.names import desired as slices
 from footplate.controllers.workspace.observed import Observed
-from footplate.controllers.workspace.status import next_look, status
+from footplate.controllers.workspace.status import next_look, status, unworkable
 from footplate.kube.conditions import find_condition
 from tests.unit.controllers.build import BORN, NOW, UID, ended_pod, facts, pod, ready, running_pod, scheduled, workspace
 
@@ -94,6 +95,18 @@ def test_lost_nodes_never_fail_a_workspace_for_good() -> None:
     assert ws.status.phase is WorkspacePhase.STARTING
     assert ws.status.restarts == 20
     assert ws.status.retry_at == NOW + timedelta(minutes=5)
+
+
+def test_what_no_decision_can_be_made_about_fails_for_good_unless_it_has_a_pod() -> None:
+    endless = workspace(idle={"timeout": "99999999999h"})
+    with pytest.raises(loop.AT_FAULT, match="too long a duration"):
+        status(endless, observed(running_pod()), NOW)
+    failed = Workspace(endless.metadata, endless.spec, unworkable(endless, "It cannot be run.", NOW))
+    assert (failed.status.phase, failed.status.message) == (WorkspacePhase.FAILED, "It cannot be run.")
+    assert made(failed, observed()) == []
+    running = after(workspace(), observed(running_pod()))
+    told = unworkable(running, "It cannot be run.", NOW)
+    assert (told.phase, told.message) == (WorkspacePhase.RUNNING, "It cannot be run.")
 
 
 def test_a_changed_spec_begins_anew() -> None:
