@@ -26,8 +26,8 @@ class Chart:
     namespace: str
     repository: str = ""
     crds: Chart | None = None
-    #: Its namespace's Pod Security level: what its authors' pods keep to.
-    pod_security: str = "baseline"
+    #: Its namespace's Pod Security level; what is not restricted says why.
+    pod_security: str = "restricted"
 
 
 _PROMETHEUS = "https://prometheus-community.github.io/helm-charts"
@@ -77,8 +77,13 @@ ON_SYSTEM_NODES: dict[str, Any] = {
 TIMEOUT = 900
 
 
+#: Pods, nodes, and control planes, which call webhooks. Source: RFC 1918, RFC 6598.
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+
+
 def namespace(name: str, level: str, opts: pulumi.ResourceOptions) -> kubernetes.core.v1.Namespace:
-    return kubernetes.core.v1.Namespace(
+    """Closed to all but private addresses; its pods reach whatever they look after."""
+    made = kubernetes.core.v1.Namespace(
         name,
         metadata={
             "name": name,
@@ -91,6 +96,22 @@ def namespace(name: str, level: str, opts: pulumi.ResourceOptions) -> kubernetes
         },
         opts=opts,
     )
+    rules: dict[str, Any] = {
+        "default-deny": {"policyTypes": ["Ingress", "Egress"]},
+        "allow-private": {
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"namespaceSelector": {}}, *({"ipBlock": {"cidr": cidr}} for cidr in PRIVATE)]}],
+        },
+        "allow-out": {"policyTypes": ["Egress"], "egress": [{}]},
+    }
+    for rule, spec in rules.items():
+        kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-{rule}",
+            metadata={"name": rule, "namespace": made.metadata["name"]},
+            spec={"podSelector": {}, **spec},
+            opts=opts,
+        )
+    return made
 
 
 def release(

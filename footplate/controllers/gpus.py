@@ -61,7 +61,8 @@ def affinity(gpu: Gpu | None, platform: Platform) -> dict[str, Any] | None:
             [{"key": TYPE_LABEL, "operator": "In", "values": [gpu.type]}],
             [{"key": PRODUCT_LABEL, "operator": "In", "values": list(products(gpu.type))}],
         ]
-    share = [_share(gpu)] if platform.gpu_shares == "labels" else []
+    # A whole GPU is on no node of shares, which an autoscaler would start for it.
+    share = [_share(gpu)] if platform.gpu_shares == "labels" or gpu.share is None else []
     terms = [{"matchExpressions": [*type_, *share]} for type_ in types if type_ or share]
     if not terms:
         return None

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from footplate.api.gpu_types import GPU_TYPES, TYPE_LABEL
+from footplate.api.gpu_types import FRACTION, GPU_TYPES, SHARE_LABEL, TYPE_LABEL
 from providers import charts, spec
 from providers.aws import machines
 from providers.aws.cluster import AwsCluster
@@ -35,7 +35,7 @@ class AwsGpuPool(pulumi.ComponentResource):
         kinds = capacity_types(pool, asked.path)
         zones = self._zones(place, machine)
         self._refuse()
-        labels = {TYPE_LABEL: pool.gpu, **pool.labels, **self._operator_labels()}
+        labels = {TYPE_LABEL: pool.gpu, **pool.labels, **self._share_labels(), **self._operator_labels()}
         taints = [spec.Taint(GPU_TAINT, "present"), *pool.taints]
         child = pulumi.ResourceOptions(parent=self, depends_on=[karpenter.release])
         made = node_class(
@@ -131,6 +131,13 @@ class AwsGpuPool(pulumi.ComponentResource):
             "securityGroups": [asked.network.fabric],
             "networkInterfaces": cards,
         }
+
+    def _share_labels(self) -> dict[str, str]:
+        """Karpenter would start a node of shares for a pod that asks for a whole GPU, were it not for this."""
+        sharing = self._pool.sharing
+        if sharing is None:
+            return {}
+        return {SHARE_LABEL: sharing.profile if sharing.mode == "mig" else FRACTION}
 
     def _operator_labels(self) -> dict[str, str]:
         """How the GPU operator treats the pool's nodes."""

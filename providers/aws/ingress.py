@@ -48,6 +48,14 @@ class AwsIngress(pulumi.ComponentResource):
                 "enableShield": False,
                 "enableWaf": False,
                 "enableWafv2": False,
+                # What its chart leaves open of the restricted level.
+                "podSecurityContext": {"fsGroup": 65534, "seccompProfile": {"type": "RuntimeDefault"}},
+                "securityContext": {
+                    "readOnlyRootFilesystem": True,
+                    "runAsNonRoot": True,
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                },
             },
         )
         self._controller(

@@ -39,12 +39,13 @@ def test_a_share_is_a_resource_of_its_own_or_a_gpu_of_a_node_with_the_label(
     assert by_resource in podshape.container_resources(asked, PLATFORM)["limits"]
     assert podshape.container_resources(asked, BY_LABEL)["limits"]["nvidia.com/gpu"] == "1"
     assert all(requirement in term for term in terms(gpu, BY_LABEL))
-    assert not any(key == "footplate.dev/gpu-share" for term in terms(gpu, PLATFORM) for key, _, _ in term)
+    by_label = [key == "footplate.dev/gpu-share" for term in terms(gpu, PLATFORM) for key, _, _ in term]
+    assert any(by_label) == (share is None), "a whole GPU is never looked for on nodes of shares"
 
 
 def test_without_a_type_the_share_alone_is_asked_for() -> None:
     assert terms(Gpu(), BY_LABEL) == [[("footplate.dev/gpu-share", "DoesNotExist", None)]]
-    assert "affinity" not in podshape.placement(Gpu(), PLATFORM)
+    assert "affinity" not in podshape.placement(Gpu(share="1g.10gb"), PLATFORM)
 
 
 def test_pods_with_gpus_tolerate_what_keeps_others_off_such_nodes() -> None:
