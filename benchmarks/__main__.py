@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="workspaces (default: %(default)s)")
     parser.add_argument("--kubeconfig", type=Path, help="of a cluster made by `footplate cluster start --profile api`")
     given = parser.parse_args()
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     with _kubeconfig(given.kubeconfig) as kubeconfig:
         connection = load_connection(kubeconfig)
         if given.what == "steady":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from footplate.cli.group import group
+from footplate.cli.options import YesOption, confirmed
 from footplate.cli.output import Column, Output, OutputOption, print_list, print_object
 from footplate.errors import FootplateError
 
@@ -135,10 +136,12 @@ def stop(name: NameOption = "default") -> None:
 
 
 @app.command()
-def delete(name: NameOption = "default") -> None:
+def delete(name: NameOption = "default", yes: YesOption = False) -> None:
     """Stop the cluster and remove all that it kept; builds stay in the cache."""
     from devcluster import cluster
 
+    if cluster.exists(name):
+        confirmed(f"Delete cluster {name}, with all workspaces, jobs, homes and images on it?", yes)
     cluster.delete(name)
     typer.echo(f"cluster {name} is deleted", err=True)
 

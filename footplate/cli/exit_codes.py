@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -44,6 +45,13 @@ class ExitCode(IntEnum):
     MACHINE_LACKS = 9
     INTERRUPTED = 130
 
+
+_MAKE_ROOM = "make room, or set FOOTPLATE_DATA and FOOTPLATE_CACHE to directories on a larger disk"
+_ELSEWHERE = "set FOOTPLATE_DATA and FOOTPLATE_CACHE to directories that you may write to"
+_OF_THE_DISK = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _MAKE_ROOM),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR), _ELSEWHERE),
+}
 
 #: The first kind that fits counts.
 _KINDS: tuple[tuple[type[FootplateError], ExitCode], ...] = (
@@ -107,6 +115,9 @@ def say(message: str, remedy: str | None = None) -> None:
 def _known(error: Exception) -> FootplateError | None:
     if isinstance(error, FootplateError):
         return error
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+        return errors.MachineLacks(f"{where}{error.strerror}.", _OF_THE_DISK[error.errno])
     # What has not been imported cannot have been raised: this module must stay quick to import.
     if "footplate.kube.errors" not in sys.modules:
         return None

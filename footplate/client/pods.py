@@ -27,7 +27,13 @@ class _Running(Wire, frozen=True):
     started_at: datetime | None = None
 
 
+class _Waiting(Wire, frozen=True):
+    reason: str = ""
+    message: str = ""
+
+
 class _State(Wire, frozen=True):
+    waiting: _Waiting | None = None
     running: _Running | None = None
     terminated: Terminated | None = None
 
@@ -78,6 +84,15 @@ class Pod(Wire, frozen=True):
     @property
     def _main_status(self) -> _ContainerStatus | None:
         return next((status for status in self.status.container_statuses if status.name == self.main), None)
+
+    @property
+    def held_up_by(self) -> str | None:
+        """Why a container of it does not run, as the kubelet says it; None where it says nothing worth reading."""
+        for status in self.status.container_statuses:
+            waits = status.state.waiting
+            if waits is not None and waits.reason not in ("", "ContainerCreating", "PodInitializing"):
+                return f"{waits.reason}: {waits.message}" if waits.message else waits.reason
+        return None
 
     @property
     def terminated(self) -> Terminated | None:

@@ -137,6 +137,13 @@ class Session:
                 self._team = teams.choose(await self._mine(platform.teams), None, known=platform.teams)
         return self._team
 
+    async def teams(self) -> tuple[Team, ...]:
+        """The one that flag, environment or the context's namespace names; else all that this person is in."""
+        platform = await self.platform()
+        if teams.wanted(self._wanted, self.environ, self.connection.namespace) is not None:
+            return (await self.team(),)
+        return await self._mine(platform.teams)
+
     async def _mine(self, every: tuple[Team, ...]) -> tuple[Team, ...]:
         answers = await asyncio.gather(*(self._may_use(team) for team in every))
         return tuple(team for team, allowed in zip(every, answers, strict=True) if allowed)

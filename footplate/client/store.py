@@ -17,6 +17,8 @@ from obstore import exceptions
 from obstore.store import GCSStore, S3Store
 
 from footplate.api.platform import ObjectStore as Description
+from footplate.api.platform import Team
+from footplate.client import teams
 from footplate.client.kinds import SECRET
 from footplate.client.service_forward import forwarded, service_of
 from footplate.client.session import Session
@@ -41,11 +43,11 @@ class Location:
 
 
 @asynccontextmanager
-async def team_store(session: Session) -> AsyncGenerator[Location]:
+async def team_store(session: Session, team: Team | None = None) -> AsyncGenerator[Location]:
     """At the team's `dataUri`. A store that is a Service of the cluster is reached through the API server."""
-    platform, team = await session.platform(), await session.team()
+    platform, team = await session.platform(), team or await session.team()
     description = platform.object_store
-    environ = {**session.environ, **await _credentials(session, description)}
+    environ = {**session.environ, **await _credentials(session, description, teams.namespace(team.name))}
     service = service_of(description.endpoint)
     if service is None or "KUBERNETES_SERVICE_HOST" in session.environ:
         yield locate(team.data_uri, description, environ)
@@ -56,12 +58,12 @@ async def team_store(session: Session) -> AsyncGenerator[Location]:
             yield replace(locate(team.data_uri, local, environ), endpoint=description.endpoint)
 
 
-async def _credentials(session: Session, store: Description) -> dict[str, str]:
+async def _credentials(session: Session, store: Description, namespace: str) -> dict[str, str]:
     """Those of the team's Secret; none where there is no Secret for this person to read."""
     try:
         with session.doing("read the object store's credentials"):
             try:
-                secret = await session.kube.get(SECRET, store.secret_name, await session.namespace())
+                secret = await session.kube.get(SECRET, store.secret_name, namespace)
             except (NotFound, Forbidden):
                 return {}
     except FootplateError as error:

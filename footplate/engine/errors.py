@@ -56,6 +56,10 @@ class ProgramFailed(FootplateError):
         self.traceback = traceback
 
 
+class ProgramRefused(errors.BadUsage):
+    """The program says that it cannot go on (`pulumi.RunError`): mostly what its configuration asks for cannot be."""
+
+
 class DeploymentFailed(FootplateError):
     """One or more resources failed; each was reported when it did."""
 

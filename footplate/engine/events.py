@@ -57,6 +57,8 @@ class Step:
     """Input → URNs of what it comes from; the Pulumi CLI does not tell them."""
     declared: str = ""
     """`components/teams.py:12`, where that is known."""
+    takes_along: str = ""
+    """What a deletion takes with it that the stack did not make, such as the workspaces of a namespace."""
     leftover: bool = False
     """The deletion of what was replaced: part of the replacement, which was counted."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from footplate.engine import urn as urns
+from footplate.engine.display.wording import kind
 from footplate.engine.errors import ReplacementRefused
 from footplate.engine.events import Event, Observer, Op, Phase, Said, Severity, Step, StepDone
 from footplate.guard.holdings import Holding, holding
@@ -16,12 +17,16 @@ KEY = "footplate:allowReplacement"
 
 @dataclass(frozen=True)
 class Loss:
+    """`holding`: None for what is of no such type, and has people's work in it."""
+
     step: Step
-    holding: Holding
+    holding: Holding | None
 
     @property
     def sentence(self) -> str:
         verb = "replaced" if self.step.op is Op.REPLACE else "deleted"
+        if self.holding is None:
+            return f"{kind(self.step.type)} {self.step.name!r} would be {verb}, with {self.step.takes_along} in it"
         why = f": {self.step.reason}" if self.step.reason else ""
         return f"the {self.holding} {urns.parse(self.step.urn).name!r} would be {verb}{why}"
 
@@ -43,7 +48,7 @@ class Guard:
                     self._losses = []
             case StepDone(step) if self._previewing and step.op in (Op.REPLACE, Op.DELETE) and not step.leftover:
                 found = holding(step.type, step.old_inputs)
-                if found is not None:
+                if found is not None or step.takes_along:
                     self._losses.append(Loss(step, found))
             case _:
                 pass

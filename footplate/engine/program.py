@@ -15,7 +15,7 @@ from footplate.engine.deployment.execute import Executor
 from footplate.engine.deployment.registrar import Registrar
 from footplate.engine.deployment.registry import Registry
 from footplate.engine.deployment.run import Run
-from footplate.engine.errors import PolicyViolated, ProgramFailed
+from footplate.engine.errors import PolicyViolated, ProgramFailed, ProgramRefused
 from footplate.engine.events import Observer
 from footplate.engine.language import host
 from footplate.engine.monitor.service import Engine, Monitor, serving
@@ -145,6 +145,8 @@ def program_failure(code: int, errors: Sequence[str]) -> FootplateError:
     if last.startswith(("Exception: The Pulumi CLI does not support", "The Pulumi CLI does not support")):
         what = last.split("does not support", 1)[1].split(". ")[0].strip(" .")
         return ProgramFailed(f"the program uses {what}, which this engine does not support", text)
+    if not frames and not last.startswith("SystemExit"):
+        return ProgramRefused(last)
     missing = last.startswith("ModuleNotFoundError") and " 'pulumi_" in last
     remedy = "install that provider's package where the program runs (`uv add`, or pip in its virtual environment)"
     return ProgramFailed(f"the program failed: {last}", frames, remedy if missing else None)

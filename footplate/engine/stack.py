@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -41,7 +41,7 @@ from footplate.engine.events import Finished, Observer, Phase, Said, Severity, T
 from footplate.engine.policy import Pack, load_pack
 from footplate.engine.program import Ran, Target, run_program, stack_urn
 from footplate.engine.project.config import load_config
-from footplate.engine.project.manifest import Project, find_root, load_project
+from footplate.engine.project.manifest import Project, find_root, load_project, read_yaml
 from footplate.engine.state.codec import Codec
 from footplate.engine.state.lock import locked
 from footplate.engine.state.model import PendingOperation, Resource, find
@@ -89,7 +89,8 @@ class Stack:
         self._parallel = parallel
         folder = data_directory(environ) / "stacks" / self.project.name / name
         self.folder = folder
-        self._keyring = Keyring(folder / "passphrase.json", environ)
+        self._passphrase = folder / "passphrase.json"
+        self._keyring = Keyring(self._passphrase, environ)
         self._handed_over = folder / "state.handed-over.json"
         self._file = StateFile(folder / "state.json", Codec(self._keyring, f"v{version('pulumi')}"))
 
@@ -163,8 +164,11 @@ class Stack:
     def forget(self) -> None:
         """What the stack made is gone with its cluster: nothing is deleted but the state."""
         with locked(self.folder / "lock", "forget", self.label):
-            self._file.back_up()
-            self._file.remove()
+            for path in self.folder.iterdir():
+                if path != self._passphrase or "encryptionsalt" not in read_yaml(self.project.stack_file(self.name)):
+                    path.unlink()
+        with suppress(OSError):  # the stack's secure values still need the passphrase
+            self.folder.rmdir()
 
     @property
     def has_state(self) -> bool:

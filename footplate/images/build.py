@@ -142,7 +142,7 @@ def lock(directory: Path, progress: Progress) -> Generator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.begin(f"waiting for another build (process {os.pread(descriptor, 32, 0).decode() or 'unknown'})")
+            progress.begin(f"waiting for another build, of process {os.pread(descriptor, 32, 0).decode() or 'unknown'}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise MachineLacks(f"{path} cannot be locked: {error}.") from error

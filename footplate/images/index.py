@@ -1,5 +1,9 @@
-"""The record of what has been built here: ``$FOOTPLATE_CACHE/images/index.json``."""
+"""The record of what has been built from this checkout: ``$FOOTPLATE_CACHE/images/checkouts/<which>.json``.
 
+Archives and layers are shared with the user's other checkouts; which of them counts is each checkout's own.
+"""
+
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,8 +42,13 @@ def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
     return base.expanduser().absolute() / "images"
 
 
+def path_in(directory: Path) -> Path:
+    checkout = hashlib.sha256(os.fsencode(Path(__file__).resolve().parents[2])).hexdigest()[:12]
+    return directory / "checkouts" / f"{checkout}.json"
+
+
 def read(directory: Path) -> dict[str, Built]:
-    path = directory / "index.json"
+    path = path_in(directory)
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Built])
     except FileNotFoundError:
@@ -52,7 +61,8 @@ def read(directory: Path) -> dict[str, Built]:
 
 def write(directory: Path, index: Mapping[str, Built]) -> None:
     """Atomic: a reader sees the old index or the new one."""
-    path = directory / "index.json"
+    path = path_in(directory)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(dict(sorted(index.items()))), indent=2) + b"\n")
     temporary.replace(path)

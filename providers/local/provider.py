@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pulumi
 
-from footplate.client.target import Target, data_directory, embedded_name, resolve
+from footplate.client.target import EMBEDDED_CONTEXT_PREFIX, Target, data_directory, embedded_name, resolve
 from footplate.images import catalogue, index
 from footplate.images.errors import UnknownImage
 from providers.contract import (
@@ -69,7 +69,10 @@ class LocalProvider:
             )
         chosen = self._target(spec)
         kubeconfig = str(chosen.kubeconfig) if chosen.kubeconfig else None
-        return Cluster(kubernetes_provider(spec.name, opts, kubeconfig=kubeconfig, context=chosen.context))
+        # An embedded cluster is the same one however it was named.
+        name = embedded_name(chosen, self._environ)
+        context = chosen.context or (f"{EMBEDDED_CONTEXT_PREFIX}{name}" if name else None)
+        return Cluster(kubernetes_provider(spec.name, opts, kubeconfig=kubeconfig, context=context))
 
     def _target(self, spec: ClusterSpec) -> Target:
         asked = Target(Path(spec.kubeconfig).expanduser() if spec.kubeconfig else None, spec.context or None)

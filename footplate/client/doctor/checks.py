@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,18 +13,19 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from footplate.api import Environment
+from footplate.api import Environment, labels
 from footplate.api.meta import API_VERSION
 from footplate.client.doctor import judging
 from footplate.client.doctor.finding import Finding, Verdict, failed, ok, skipped
 from footplate.client.doctor.judging import Deployment, Lease, Node
 from footplate.client.explain import explain, not_installed
 from footplate.client.kinds import DEPLOYMENT, ENVIRONMENT, NODE
+from footplate.client.pods import Pod
 from footplate.client.session import Session
 from footplate.client.target import Target, data_directory
 from footplate.errors import FootplateError
 from footplate.kube.errors import Forbidden, KubeError, NotFound
-from footplate.kube.resource import LEASE, Resource
+from footplate.kube.resource import LEASE, POD, Resource
 
 CONTROLLERS = "footplate-controllers"
 
@@ -123,7 +124,19 @@ async def _controllers(session: Session) -> Finding:
     deployment, lease = await asyncio.gather(
         _optional(session, DEPLOYMENT, Deployment), _optional(session, LEASE, Lease)
     )
-    return judging.controllers(deployment, lease, datetime.now(UTC))
+    finding = judging.controllers(deployment, lease, datetime.now(UTC))
+    if finding.verdict is Verdict.OK:
+        return finding
+    return judging.with_trouble(finding, await _pods(session))
+
+
+async def _pods(session: Session) -> Sequence[Pod]:
+    """The controllers' own; none where this person may not see them."""
+    try:
+        own = {labels.NAME: "footplate", labels.COMPONENT: "controllers"}
+        return (await session.kube.list(POD, session.system, labels=own, type=Pod)).items
+    except Forbidden:
+        return ()
 
 
 async def _optional(session: Session, resource: Resource, kind: type[judging.D]) -> judging.D | None:
@@ -134,17 +147,20 @@ async def _optional(session: Session, resource: Resource, kind: type[judging.D])
 
 
 async def _team(session: Session) -> Finding:
-    team = await session.team()
-    return ok("team", f"{team.name}, with data in {team.data_uri}")
+    return judging.teams(await session.teams(), await session.platform())
 
 
 async def _object_store(session: Session) -> Finding:
+    """Of every team that this person is in."""
     from footplate.client import store
 
-    async with store.team_store(session) as location:
-        with store.using(location, "reach the object store"):
-            await store.listable(location)
-        return ok("object store", f"{location.bucket} at {location.endpoint}")
+    reached: list[str] = []
+    for team in await session.teams():
+        async with store.team_store(session, team) as location:
+            with store.using(location, f"reach team {team.name}'s object store"):
+                await store.listable(location)
+            reached.append(f"{location.bucket} at {location.endpoint}" if location.endpoint else location.bucket)
+    return ok("object store", ", ".join(dict.fromkeys(reached)) or "not looked at: you are in no team")
 
 
 async def _environments(session: Session) -> Finding:

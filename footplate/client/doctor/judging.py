@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from footplate.api import Environment, crds, duration
 from footplate.api.meta import GROUP, ObjectMeta, Wire
+from footplate.api.platform import Platform, Team
 from footplate.api.quantity import human_bytes, parse
 from footplate.client import names, versions
 from footplate.client.doctor.finding import Finding, failed, ok, warning
-from footplate.errors import ClusterAccess, FootplateError, MachineLacks, NotInstalled
+from footplate.client.pods import Pod
+from footplate.errors import ClusterAccess, FootplateError, MachineLacks, NotFound, NotInstalled
 
 _NEEDED_DISK = 5 << 30
 
@@ -52,6 +55,7 @@ class _NodeSpec(Wire, frozen=True):
 
 
 class _NodeStatus(Wire, frozen=True):
+    capacity: dict[str, str] = {}
     allocatable: dict[str, str] = {}
 
 
@@ -122,6 +126,12 @@ def controllers(deployment: Deployment | None, lease: Lease | None, now: datetim
     return ok("controllers", f"{ready} of {wanted} ready; {leads}")
 
 
+def with_trouble(finding: Finding, pods: Sequence[Pod]) -> Finding:
+    """The finding, with what holds up the controllers' pods: what their logs could not say."""
+    trouble = next((f"{pod.name}: {why}" for pod in pods if (why := pod.held_up_by)), None)
+    return replace(finding, detail=f"{finding.detail} ({trouble})") if trouble else finding
+
+
 def leader(lease: Lease | None, now: datetime) -> str | None:
     """Who leads; None where nobody has renewed the lease in time."""
     spec = lease.spec if lease else None
@@ -146,8 +156,20 @@ def environments(found: Sequence[Environment]) -> Finding:
     return ok("environments", names.listing(item.metadata.name for item in found))
 
 
+def teams(mine: Sequence[Team], platform: Platform) -> Finding:
+    if not platform.teams:
+        return failed(
+            "team",
+            NotFound("This platform has no teams.", "add one under `footplate:teams`, then `footplate up`"),
+        )
+    if not mine:
+        known = names.listing(team.name for team in platform.teams)
+        return warning("team", "you are in none of this platform's teams", f"ask to be added to one of: {known}")
+    return ok("team", ", ".join(f"{team.name} (data in {team.data_uri})" for team in mine))
+
+
 def gpus(nodes: Sequence[Node]) -> Finding:
-    """Of nodes that take pods."""
+    """Of nodes that take pods. A device that a node has and does not offer has failed."""
     totals: Counter[str] = Counter()
     with_gpus = [node for node in nodes if GPU in node.status.allocatable and not node.spec.unschedulable]
     for node in with_gpus:
@@ -156,4 +178,14 @@ def gpus(nodes: Sequence[Node]) -> Finding:
     if not totals:
         return ok("GPU nodes", f"none among {len(nodes)} nodes: work that asks for GPUs waits or is refused")
     listed = ", ".join(f"{count} × {kind}" for kind, count in sorted(totals.items()))
-    return ok("GPU nodes", f"{listed} on {len(with_gpus)} of {len(nodes)} nodes")
+    detail = f"{listed} on {len(with_gpus)} of {len(nodes)} nodes"
+    broken = {node.metadata.name: lacking for node in with_gpus if (lacking := _lacking(node))}
+    if not broken:
+        return ok("GPU nodes", detail)
+    where = ", ".join(f"{count} on {name}" for name, count in broken.items())
+    return warning("GPU nodes", f"{detail}; unhealthy: {where}", "`kubectl describe node` has the device plugin's word")
+
+
+def _lacking(node: Node) -> int:
+    have = node.status.capacity.get(GPU)
+    return int(parse(have)) - int(parse(node.status.allocatable[GPU])) if have else 0

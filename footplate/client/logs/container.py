@@ -82,8 +82,9 @@ async def read(session: Session, pod: Pod, *, tail: int | None = None) -> AsyncG
     logs = session.kube.logs(pod.metadata.namespace, pod.name, pod.main, tail=tail, timestamps=True)
     try:
         async with aclosing(logs) as lines:
-            async for line in lines:
-                yield _line(line, pod)
+            async for raw in lines:
+                if (line := _line(raw, pod)) is not None:
+                    yield line
     except (NotFound, BadRequest):
         return
 
@@ -109,7 +110,7 @@ async def follow(
             async with aclosing(_until_silent(logs, ended)) as lines:
                 async for raw in lines:
                     line = _line(raw, pod)
-                    if position.is_new(line.moment):
+                    if line is not None and position.is_new(line.moment):
                         yield line
         except TimeoutError:
             continue
@@ -163,6 +164,9 @@ async def _next(queue: asyncio.Queue[bytes | None], ended: Callable[[], bool]) -
                 raise
 
 
-def _line(raw: bytes, pod: Pod) -> Line:
+def _line(raw: bytes, pod: Pod) -> Line | None:
+    """None for what is the kubelet's own word, such as that the log is gone: it has no timestamp."""
     moment, _, text = raw.partition(b" ")
+    if Moment.parse(moment.decode(errors="replace")) is None:
+        return None
     return Line(text, pod.node_rank, pod.attempt, moment)

@@ -231,6 +231,10 @@ async def close_all(environ: Mapping[str, str] = os.environ, *, server: str | No
             count += 1
         for path in (file, log_file(file)):
             path.unlink(missing_ok=True)
+    for file in records.damaged(environ):
+        if not records.alive(file):
+            for path in (file, log_file(file)):
+                path.unlink(missing_ok=True)
     return count
 
 

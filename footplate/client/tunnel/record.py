@@ -51,6 +51,12 @@ def every(environ: Mapping[str, str] = os.environ) -> Iterator[tuple[Path, Recor
             yield file, record
 
 
+def damaged(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Files that are no records: written in part, or by another version."""
+    folder = directory(environ)
+    return [file for file in folder.glob("*.json") if read(file) is None] if folder.is_dir() else []
+
+
 class Lock:
     """Exclusive, on the record's file; the record is written into that very file, since the lock goes with it.
 

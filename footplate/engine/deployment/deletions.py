@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from footplate.engine import urn as urns
 from footplate.engine.deployment.order import delete_in_order
@@ -58,6 +59,8 @@ class Deletions:
             run.fail(resource.urn, error)
             run.say(error.message, resource.urn, Severity.ERROR)
             raise Stopped from error
+        if run.preview and not provider.plans_only:
+            step = replace(step, takes_along=await provider.contents(resource))
         async with run.step(step, after_failure=True) as say:
             if not run.preview:
                 async with run.journaled(resource, Operation.DELETING):

@@ -85,6 +85,8 @@ def _step(step: Step, seconds: float, error: str) -> dict[str, Any]:
     }
     if step.reason:
         found["reason"] = step.reason
+    if step.takes_along:
+        found["takesAlong"] = step.takes_along
     if step.op is Op.REPLACE:
         found["deleteFirst"] = step.delete_first
     if error:

@@ -78,6 +78,8 @@ def note(step: Step) -> str:
     if step.op is Op.REPLACE:
         how = "; the old one is deleted first" if step.delete_first else ""
         return f"{step.reason}{how}"
+    if step.takes_along:
+        return f"{step.reason}; " * bool(step.reason) + f"{step.takes_along} in it would be lost"
     return step.reason
 
 

@@ -67,6 +67,9 @@ class PlannedProvider:
     def holds(self, container: Resource, other: Resource) -> bool:
         return False
 
+    async def contents(self, resource: Resource) -> str:
+        return ""
+
     async def close(self) -> None:
         pass
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from footplate.engine.errors import DeploymentFailed, ResourceProtected
-from footplate.engine.events import Op
+from footplate.engine.checked import CheckedStack
+from footplate.engine.errors import DeploymentFailed, ReplacementRefused, ResourceProtected
+from footplate.engine.events import Op, StepDone
 from footplate.engine.values import Secret, Unknown
 
 from .conftest import Lab
@@ -438,3 +439,31 @@ async def test_a_namespace_takes_what_is_in_it_along_when_it_is_replaced(lab: La
     assert await lab.get("Namespace", f"{lab.namespace}-1") is None
     await lab.stack().destroy(lab.observe)
     assert await lab.get("Namespace", f"{lab.namespace}-2") is None
+
+
+async def test_what_people_have_in_a_namespace_is_told_before_it_goes(lab: Lab) -> None:
+    lab.write(
+        """
+        if version == "1":
+            k8s.core.v1.Namespace("home", metadata={"name": f"{NAMESPACE}-people"})
+        """
+    )
+    await lab.up("1")
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}},
+    }
+    claims = await lab.client.resource("v1", "PersistentVolumeClaim")
+    await lab.client.create(claims, claim, f"{lab.namespace}-people")
+    await lab.preview("2")
+    [step] = [e.step for e in lab.events if isinstance(e, StepDone) and e.step.name == "home"]
+    assert step.takes_along == "1 volume of 2Gi"
+    checked = CheckedStack(lab.stack(config={"version": "2"}), {}, {})
+    with pytest.raises(
+        ReplacementRefused, match="Namespace 'home' would be deleted, with 1 volume of 2Gi in it"
+    ) as caught:
+        await checked.up(lab.observe)
+    assert "--allow-replace home" in (caught.value.remedy or "")
+    assert await lab.get("Namespace", f"{lab.namespace}-people") is not None
+    await CheckedStack(lab.stack(config={"version": "2"}), {}, {}, allow_replace=["home"]).up(lab.observe)
+    assert await lab.get("Namespace", f"{lab.namespace}-people") is None

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 import typer
 
@@ -27,6 +29,8 @@ def raising(error: BaseException):
         (errors.TimedOut("no"), 7),
         (errors.JobCancelled("no"), 8),
         (errors.MachineLacks("no"), 9),
+        (OSError(errno.ENOSPC, "No space left on device"), 9),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/lock"), 9),
         (KeyboardInterrupt(), 130),
     ],
 )

@@ -4,9 +4,11 @@ import msgspec
 import pytest
 
 from footplate.api import Environment, EnvironmentSpec, ObjectMeta
+from footplate.api.platform import Platform, Team
 from footplate.client.doctor import judging
 from footplate.client.doctor.finding import Verdict
 from footplate.client.doctor.judging import Deployment, Lease, Node
+from footplate.client.pods import Pod
 from footplate.errors import ClusterAccess, MachineLacks, NotInstalled
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,23 +78,53 @@ def test_disk() -> None:
     assert (full.verdict, full.kind) == (Verdict.FAILED, MachineLacks)
 
 
-def node(name: str, gpus: str | None, unschedulable: bool = False, **labels: str) -> Node:
+def node(name: str, gpus: str | None, unschedulable: bool = False, capacity: str = "", kind: str = "") -> Node:
     allocatable = {"cpu": "4"} | ({"nvidia.com/gpu": gpus} if gpus else {})
     return msgspec.convert(
         {
-            "metadata": {"name": name, "labels": labels},
+            "metadata": {"name": name, "labels": {"footplate.dev/gpu-type": kind} if kind else {}},
             "spec": {"unschedulable": unschedulable},
-            "status": {"allocatable": allocatable},
+            "status": {"allocatable": allocatable, "capacity": {"nvidia.com/gpu": capacity} if capacity else {}},
         },
         Node,
     )
 
 
 def test_gpus_are_counted_by_type_on_nodes_that_take_pods() -> None:
-    h100 = {"footplate.dev/gpu-type": "H100"}
-    nodes = [node("a", "8", **h100), node("b", "8", **h100), node("c", "4"), node("d", None), node("e", "8", True)]
+    nodes = [
+        node("a", "8", kind="H100"),
+        node("b", "8", kind="H100"),
+        node("c", "4"),
+        node("d", None),
+        node("e", "8", True),
+    ]
     assert judging.gpus(nodes).detail == "4 × GPU, 16 × H100 on 3 of 5 nodes"
     assert "none among 1 nodes" in judging.gpus([node("d", None)]).detail
+
+
+def test_a_gpu_that_a_node_has_and_does_not_offer_is_told() -> None:
+    finding = judging.gpus([node("a", "3", capacity="4")])
+    assert finding.verdict is Verdict.WARNING
+    assert finding.detail == "3 × GPU on 1 of 1 nodes; unhealthy: 1 on a"
+
+
+def test_what_holds_up_the_controllers_is_quoted() -> None:
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    status = {"containerStatuses": [{"name": "controllers", "state": {"waiting": waiting}}]}
+    pod = msgspec.convert({"metadata": {"name": "controllers-x"}, "status": status}, Pod)
+    finding = judging.with_trouble(judging.controllers(deployment(1), lease(2), NOW), [pod])
+    assert "(controllers-x: ImagePullBackOff: no such image)" in finding.detail
+
+
+def test_who_is_in_several_teams_need_not_choose() -> None:
+    teams = (Team("vision", "s3://b/vision"), Team("speech", "s3://b/speech"))
+    platform = Platform(version="1", platform_image="i", state_uri="s3://b/state", teams=teams)
+    finding = judging.teams(teams, platform)
+    assert (finding.verdict, finding.detail) == (
+        Verdict.OK,
+        "vision (data in s3://b/vision), speech (data in s3://b/speech)",
+    )
+    assert judging.teams((), platform).verdict is Verdict.WARNING
 
 
 def test_environments() -> None:

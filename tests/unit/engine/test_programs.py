@@ -18,6 +18,7 @@ from footplate.engine.errors import (
     NeedsPulumiCLI,
     PolicyViolated,
     ProgramFailed,
+    ProgramRefused,
     ProjectInvalid,
     ResourceProtected,
     StackNotFound,
@@ -104,6 +105,11 @@ async def test_a_program_that_fails_changes_nothing(data: dict[str, str], shape:
     assert caught.value.message == message
     with pytest.raises(StackNotFound):
         stack("components", data).outputs()
+
+
+async def test_what_a_program_refuses_is_said_in_its_words(data: dict[str, str]) -> None:
+    with pytest.raises(ProgramRefused, match=r"^parts:shape: there is no such shape$"):
+        await stack("components", data, shape="refuses").up(lambda event: None)
 
 
 async def test_a_traceback_has_the_programs_own_frames(data: dict[str, str]) -> None:

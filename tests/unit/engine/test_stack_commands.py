@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from footplate.engine.stacks import open_stack
+
 PROGRAMS = Path(__file__).parents[2] / "fixtures" / "programs"
 
 
@@ -21,6 +23,13 @@ def footplate(data: dict[str, str], *arguments: str, program: str = "components"
     return subprocess.run(
         command, env=data, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
     )
+
+
+def test_a_stack_whose_cluster_is_gone_is_forgotten_with_all_that_was_kept_of_it(data: dict[str, str]) -> None:
+    assert footplate(data, "up", "--yes").returncode == 0
+    stack = open_stack(PROGRAMS / "components", "dev", environ=data)
+    stack.forget()
+    assert not list((Path(data["FOOTPLATE_DATA"]) / "stacks" / "parts").iterdir())
 
 
 def test_a_stack_comes_up_is_asked_and_goes(data: dict[str, str]) -> None:

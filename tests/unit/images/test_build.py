@@ -132,7 +132,8 @@ def test_little_disk_is_told_before_anything_is_done(tmp_path: Path) -> None:
 
 
 def test_a_damaged_index_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "index.json").write_text("{")
+    index.write(tmp_path, {})
+    index.path_in(tmp_path).write_text("{")
     with pytest.raises(MachineLacks) as caught:
         index.read(tmp_path)
     assert caught.value.remedy == "delete it, and run `footplate images build` again"
@@ -154,7 +155,7 @@ def test_a_second_build_waits_for_the_first_and_a_killed_one_lets_go(tmp_path: P
     os.kill(other.pid or 0, signal.SIGKILL)
     with build.lock(tmp_path, recorder):
         other.join()
-    assert recorder.lines in ([], [f"waiting for another build (process {other.pid})"])
+    assert recorder.lines in ([], [f"waiting for another build, of process {other.pid}"])
 
 
 def test_progress_shows_the_step_that_a_build_is_at(tmp_path: Path) -> None:

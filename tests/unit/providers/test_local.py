@@ -144,10 +144,12 @@ def test_the_cluster_is_the_configured_context_else_the_embedded_one(
         lambda: (
             provider.cluster(ClusterSpec("embedded"), OPTS),
             provider.cluster(ClusterSpec("kind", context="kind-dev"), OPTS),
+            provider.cluster(ClusterSpec("by-context", context="footplate-default"), OPTS),
         )
     )
     clusters = registered.of("pulumi:providers:kubernetes")
     assert clusters["embedded"]["kubeconfig"] == str(directory / "kubeconfig")
+    assert clusters["by-context"] == clusters["embedded"], "however it is named, nothing changes"
     assert clusters["kind"]["context"] == "kind-dev"
     assert "kubeconfig" not in clusters["kind"]
 

@@ -12,7 +12,7 @@ from footplate.engine.errors import ResourceFailed
 from footplate.engine.paths import Path
 from footplate.engine.providers.contract import Check, Diff, Outcome, Request, Say
 from footplate.engine.providers.kubernetes import compare as objects
-from footplate.engine.providers.kubernetes import fixed, naming, preview
+from footplate.engine.providers.kubernetes import contents, fixed, naming, preview
 from footplate.engine.providers.kubernetes.answers import answered
 from footplate.engine.providers.kubernetes.apply import Applier, manager_of, timeout_of
 from footplate.engine.providers.kubernetes.cluster import Cluster
@@ -229,6 +229,12 @@ class KubernetesProvider:
         spec: Any = plain(container.inputs.get("spec")) or {}
         names = cast(dict[str, Any], spec.get("names") or {})
         return (within.group, within.kind) == (spec.get("group"), names.get("kind"))
+
+    async def contents(self, resource: Resource) -> str:
+        kind = kind_of(resource.type, resource.inputs)
+        if self._cluster is None or not (kind.is_namespace or kind.is_crd):
+            return ""
+        return await contents.of(self._cluster, kind, resource)
 
     async def _get(self, kind: Kind, id: str) -> Object | None:
         assert self._cluster is not None
