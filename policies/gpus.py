@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
+from footplate.api.gpu_types import GPU_TYPES
 from footplate.costs import machines
 from footplate.costs.charges import Charge
-from footplate.costs.estimate import RULES, Estimate, estimate, findings
+from footplate.costs.estimate import RULES, Estimate, Missing, estimate, findings
 from footplate.costs.planned import UNKNOWN, Plan, Planned
 from footplate.costs.prices import Market, PriceTable, load
 from policies.rule import Resource
@@ -51,6 +52,9 @@ NAMED: Final[Mapping[str, Sequence[str]]] = {
         "resourcePools.machineSpec.machineType",
         "resourcePools.machineSpec.acceleratorType",
     ),
+    "kubernetes:cloud.google.com/v1:ComputeClass": ("spec.priorities.machineType", "spec.priorities.gpu.type"),
+    "kubernetes:footplate.dev/v1alpha1:TrainingJob": ("spec.resources.gpu.type",),
+    "kubernetes:footplate.dev/v1alpha1:Workspace": ("spec.resources.gpu.type",),
     "gcp:workbench/instance:Instance": ("gceSetup.machineType", "gceSetup.acceleratorConfigs.type"),
 }
 #: What the pools and the cost of a stack are read from.
@@ -60,8 +64,11 @@ _ACCELERATED: Final = re.compile(r"((p|g|gr|inf|trn|dl)\d\w*(-\w+)?\.\w+|(a\d|g\
 
 
 def gpu_of(named: str) -> str:
-    """The GPU that a machine or accelerator type has, by the name people use; the type itself where no table has it."""
+    """The GPU that a machine, an accelerator or a GPU type is or has, by the name people use; the type itself where no table
+    has it."""
     name = named.removeprefix("ml.").lower().replace("_", "-")
+    if named in GPU_TYPES:
+        return named
     found = machines.gpus("aws", name) or machines.gpus("gcp", name)
     if found is not None:
         return found.name
@@ -161,6 +168,13 @@ def _reserved(resource: Resource, resources: Sequence[Resource]) -> bool:
         ) == ("capacity-reservations-only"):
             return True
     return resource.properties.get("capacityType") == "RESERVED"
+
+
+def unpriced(resources: Sequence[Resource]) -> list[Missing]:
+    """Machines with GPUs that no cap on the cost can count."""
+    planned = plan(resources)
+    machines_of = {(one.urn, charge.what) for one in planned.resources for charge in _charges(one, planned)}
+    return [missing for missing in estimate(planned, prices()).missing if (missing.urn, missing.what) in machines_of]
 
 
 def cost(resources: Sequence[Resource]) -> Estimate:

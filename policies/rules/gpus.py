@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from msgspec import field
 
 from footplate.costs.prices import Market
-from policies.gpus import CAPACITY, COUNTED, NAMED, Pool, cost, named_gpus, pools
+from policies.gpus import CAPACITY, COUNTED, NAMED, Pool, cost, named_gpus, pools, unpriced
 from policies.rule import Finding, Resource, ResourceRule, Settings, Severity, StackRule
 from policies.values import at, mapping, may_be
 
@@ -93,15 +93,12 @@ def _cost(resources: Sequence[Resource], settings: HourlyCost) -> Iterator[Findi
             yield Finding(f"the cost of {what} has no bound, and ${cap:g}/h are allowed: bound each pool")
         elif cap is not None and amount is not None and amount > cap:
             yield Finding(
-                f"{what} cost ${amount:,.2f}/h, and ${cap:,.2f}/h are allowed: lower the pools, or the prices"
+                f"{what}: ${amount:,.2f}/h, and ${cap:,.2f}/h are allowed; lower the pools' maximum or minimum"
             )
-    of_pools = {pool.resource.urn for pool in pools(resources)}
-    for missing in found.missing:
-        if missing.urn in of_pools and missing.why.startswith("no price"):
-            yield Finding(
-                f"{missing.what}: {missing.why}, so that it is not in the cap; give one by FOOTPLATE_PRICES",
-                missing.urn,
-            )
+    for missing in unpriced(resources):
+        yield Finding(
+            f"{missing.what}: {missing.why}, so that it is not in the cap; give one by FOOTPLATE_PRICES", missing.urn
+        )
 
 
 GPU_COST = StackRule(

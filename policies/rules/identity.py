@@ -130,8 +130,13 @@ _RBAC_BINDINGS = {
 
 def _rbac(resource: Resource, _: Settings) -> Iterator[str]:
     if resource.type in _RBAC_BINDINGS:
-        if at(resource.properties, "roleRef.name") == "cluster-admin":
-            yield "roleRef.name is cluster-admin: bind a role with the permissions that are needed"
+        subjects = (
+            resource.properties.get("subjects") if at(resource.properties, "roleRef.name") == "cluster-admin" else None
+        )
+        for subject in mappings(subjects):
+            name = str(subject.get("name"))
+            if subject.get("kind") == "ServiceAccount" or name.startswith("system:"):
+                yield f"roleRef.name is cluster-admin for {name}: bind a role with the permissions that are needed"
         return
     for index, rule in enumerate(mappings(resource.properties.get("rules"))):
         if "*" in texts(rule.get("verbs")) and "*" in texts(rule.get("resources")):
@@ -140,7 +145,7 @@ def _rbac(resource: Resource, _: Settings) -> Iterator[str]:
 
 RBAC_WILDCARDS = ResourceRule(
     name="rbac-no-wildcards",
-    description="Kubernetes roles name the verbs and resources they allow; nothing is bound to cluster-admin.",
+    description="Kubernetes roles name the verbs and resources they allow; only named people are bound to cluster-admin.",
     severity=Severity.HIGH,
     source="CKV_K8S_49, CIS Kubernetes 5.1.1, 5.1.3",
     types=frozenset(_RBAC_ROLES | _RBAC_BINDINGS),

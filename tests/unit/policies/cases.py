@@ -49,6 +49,10 @@ def vpc(**config: Any) -> Inputs:
     return {"roleArn": "arn:aws:iam::1:role/eks", "vpcConfig": {"subnetIds": ["subnet-1"], **config}}
 
 
+def bound(role: str, kind: str, name: str) -> Inputs:
+    return {"roleRef": {"kind": "ClusterRole", "name": role}, "subjects": [{"kind": kind, "name": name}]}
+
+
 def karpenter(types: list[str], markets: Sequence[str] = ("spot",), **limits: object) -> Inputs:
     requirements = [
         {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": types},
@@ -402,8 +406,11 @@ IDENTITY = (
     Case(
         "rbac-no-wildcards",
         "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding",
-        right=[{"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}}],
-        wrong=[({"roleRef": {"kind": "ClusterRole", "name": "cluster-admin"}}, "cluster-admin")],
+        right=[bound("view", "ServiceAccount", "operator"), bound("cluster-admin", "Group", "platform@example.com")],
+        wrong=[
+            (bound("cluster-admin", "ServiceAccount", "operator"), "cluster-admin for operator"),
+            (bound("cluster-admin", "Group", "system:authenticated"), "system:authenticated"),
+        ],
     ),
     Case(
         "no-static-keys",
@@ -631,6 +638,22 @@ GPUS = (
         "gcp:vertex/aiPersistentResource:AiPersistentResource",
         right=[{"resourcePools": [{"machineSpec": {"machineType": "g2-standard-4", "acceleratorType": "NVIDIA_L4"}}]}],
         wrong=[({"resourcePools": [{"machineSpec": {"acceleratorType": "NVIDIA_H100_80GB"}}]}, "H100")],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        "kubernetes:cloud.google.com/v1:ComputeClass",
+        right=[{"spec": {"priorities": [{"nodepools": ["l4"]}, {"gpu": {"type": "nvidia-l4", "count": 1}}]}}],
+        wrong=[
+            ({"spec": {"priorities": [{"machineType": "a3-highgpu-8g"}]}}, "spec.priorities.machineType a3-highgpu-8g")
+        ],
+        settings=CHEAP,
+    ),
+    Case(
+        "gpu-types",
+        "kubernetes:footplate.dev/v1alpha1:TrainingJob",
+        right=[{"spec": {"resources": {"gpu": {"count": 1, "type": "L4"}}}}],
+        wrong=[({"spec": {"resources": {"gpu": {"count": 8, "type": "H100"}}}}, "spec.resources.gpu.type H100")],
         settings=CHEAP,
     ),
     Case(
