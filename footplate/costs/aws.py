@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
@@ -36,6 +37,30 @@ def _node_group(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Fi
     market = resource.get("capacityType") or "ON_DEMAND"
     minimum, maximum = resource.number("scalingConfig", "minSize"), resource.number("scalingConfig", "maxSize")
     yield from machines(resource, plan, types, _MARKETS.get(str(market), Market.ON_DEMAND), minimum, maximum)
+    mappings = template.get("blockDeviceMappings") if template is not None else None
+    if mappings is None and resource.get("launchTemplate") is None:
+        mappings = [{"ebs": {"volumeSize": resource.get("diskSize") or 20, "volumeType": "gp3"}}]
+    if minimum is not None and maximum is not None:
+        yield from disks(mappings, plan.region(resource), minimum, maximum)
+
+
+def disks(mappings: Any, region: str, minimum: float, maximum: float | None) -> Iterator[Finding]:
+    """The volumes of nodes, by block device mappings of a launch template or of an EC2NodeClass."""
+    for mapping in cast(list[Any], mappings) if isinstance(mappings, list) else []:
+        ebs: Any = mapping.get("ebs") or {}
+        size, kind = gibibytes(ebs.get("volumeSize")), ebs.get("volumeType") or "gp3"
+        if size is None:
+            yield Gap("disks of nodes", "their size is not known")
+            continue
+        most = None if maximum is None else maximum * size
+        option = Option(f"disk:{kind}", Market.ON_DEMAND, minimum * size, most)
+        yield Charge(f"disks of nodes, {size:g} GiB each ({kind})", "aws", region, [option])
+
+
+def gibibytes(size: Any) -> float | None:
+    """Of a number, or a quantity such as `200Gi` or `1Ti`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(Gi|Ti)?", str(size))
+    return float(found[1]) * (1024 if found[2] == "Ti" else 1) if found else None
 
 
 def machines(

@@ -9,12 +9,14 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from footplate.costs.aws import disks
 from footplate.costs.charges import Charge, Finding, Gap, Option
 from footplate.costs.machines import gpus, vcpus
 from footplate.costs.planned import Plan, Planned
 from footplate.costs.prices import Market, PriceTable
 
 NODE_POOL: Final = "kubernetes:karpenter.sh/v1:NodePool"
+NODE_CLASS: Final = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 GPU: Final = "nvidia.com/gpu"
 _MARKETS: Final = {"spot": Market.SPOT, "on-demand": Market.ON_DEMAND, "reserved": Market.RESERVED}
 _UNITS: Final = {"": 1.0, "k": 1e3, "M": 1e6, "m": 1e-3}
@@ -64,14 +66,25 @@ def rule(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     standing = resource.number("spec", "replicas") or 0
     options = [Option(machine, market, standing, _most(machine, limits)) for machine in admitted for market in markets]
     listed = " or ".join(admitted) if len(admitted) <= 3 else f"{len(admitted)} machine types"
-    most = f"up to {', '.join(f'{v} {k}' for k, v in limits.items())}" if limits else "without limits"
+    limited = f"up to {', '.join(f'{v} {k}' for k, v in limits.items())}" if limits else "without limits"
     yield Charge(
-        f"Karpenter: {listed}, {' or '.join(markets)}, {most}",
+        f"Karpenter: {listed}, {' or '.join(markets)}, {limited}",
         "aws",
         region,
         options,
         gpu=any(gpus("aws", machine) for machine in admitted),
     )
+    mosts = [option.maximum for option in options]
+    most = None if None in mosts else max(most for most in mosts if most is not None)
+    yield from disks(_mappings(resource, plan), region, standing, most)
+
+
+def _mappings(resource: Planned, plan: Plan) -> Any:
+    """Of the EC2NodeClass that it refers to by name."""
+    name = resource.get("spec", "template", "spec", "nodeClassRef", "name")
+    classes = (r for r in plan.resources if r.type == NODE_CLASS and r.get("metadata", "name") == name)
+    found = next(classes, None)
+    return found.get("spec", "blockDeviceMappings") if found is not None else None
 
 
 def _requirements(resource: Planned) -> list[Requirement]:

@@ -18,6 +18,8 @@ from footplate.engine.state.model import Resource
 from footplate.engine.values import UNKNOWN, Properties
 
 KUBERNETES = "kubernetes"
+_IDENTITY = {"aws": ("region",), "gcp": ("project",)}
+"""What says where a provider's resources are; its other settings (default tags, retries) change in place."""
 #: The one kind of the kubernetes provider that its plugin alone can make: with Helm, in its own process.
 HELM_RELEASE = "kubernetes:helm.sh/v3:Release"
 
@@ -39,6 +41,9 @@ def forcing_keys(package: str, old: Properties, new: Properties) -> list[str]:
     if package == KUBERNETES:
         return kubernetes.forces_replacement(old, new)
     ignored = ("version", "__internal")
+    identity = _IDENTITY.get(package)
+    if identity is not None:
+        return [key for key in identity if old.get(key) != new.get(key)]
     changed = [str(change.path[0]) for change in compare(old, new) if change.path and change.path[0] not in ignored]
     return list(dict.fromkeys(changed))
 

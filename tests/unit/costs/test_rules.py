@@ -28,6 +28,7 @@ def totals(found: Estimate) -> tuple[float | None, float | None, float | None, f
 
 
 def node_group(**inputs: Any) -> Planned:
+    inputs = {"diskSize": 0.0001, **inputs}
     scaling = {"minSize": inputs.pop("low", 0), "maxSize": inputs.pop("high", 4), "desiredSize": 0}
     return planned("aws:eks/nodeGroup:NodeGroup", {"scalingConfig": scaling, **inputs})
 
@@ -174,6 +175,29 @@ def test_karpenter_pools_cost_what_their_limits_allow(pool: Planned, expected: t
     assert totals(cost(pool, cluster)) == expected
 
 
+def test_the_disks_of_nodes_are_those_of_their_class_and_template() -> None:
+    mappings = [{"deviceName": "/dev/xvda", "ebs": {"volumeSize": "730Gi", "volumeType": "gp3"}}]
+    node_class = planned(
+        "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass",
+        {"metadata": {"name": "gpu"}, "spec": {"blockDeviceMappings": mappings}},
+        "class",
+    )
+    pool = karpenter({"nvidia.com/gpu": 3}, (TYPE, "In", ["g6.xlarge"]))
+    pool.inputs["spec"]["template"]["spec"]["nodeClassRef"] = {"name": "gpu"}
+    found = cost(node_class, pool)
+    assert [(line.what, line.minimum, line.maximum) for line in found.lines if not line.gpu] == [
+        ("disks of nodes, 730 GiB each (gp3)", 0, pytest.approx(0.24))
+    ]
+    template = planned(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        {"blockDeviceMappings": [{"ebs": {"volumeSize": 730, "volumeType": "gp3"}}]},
+        "template",
+    )
+    group = node_group(instanceTypes=["m7i.xlarge"], launchTemplate={"id": UNKNOWN}, low=1, high=2)
+    linked = Planned(group.urn, group.type, group.name, group.inputs, dependencies={"launchTemplate": [template.urn]})
+    assert [line.maximum for line in cost(template, linked).lines] == [pytest.approx(0.4032), pytest.approx(0.16)]
+
+
 def test_machines_of_a_launch_template_are_found_by_what_depends_on_what() -> None:
     template = planned("aws:ec2/launchTemplate:LaunchTemplate", {"instanceType": "p4d.24xlarge"}, "template")
     group = node_group(launchTemplate={"id": UNKNOWN}, low=1, high=1)
@@ -216,7 +240,7 @@ def test_what_is_billed_by_use_leaves_the_hourly_estimate_complete() -> None:
 
 
 def test_spot_without_a_price_counts_as_on_demand_and_says_so() -> None:
-    (line,) = cost(node_group(instanceTypes=["g6.xlarge"], capacityType="SPOT")).lines
+    line, _ = cost(node_group(instanceTypes=["g6.xlarge"], capacityType="SPOT")).lines
     assert line.maximum == pytest.approx(4 * 0.8048)
     assert line.notes == ["no spot price of g6.xlarge here: counted at the on-demand price, which spot does not exceed"]
 

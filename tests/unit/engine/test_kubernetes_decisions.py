@@ -261,6 +261,14 @@ def test_another_cluster_makes_another_provider(tmp_path: Path) -> None:
     assert forcing_keys("kubernetes", {**one, **same}, {**one, "clusterIdentifier": "dev"}) == ["clusterIdentifier"]
 
 
+def test_a_clouds_provider_is_another_one_in_another_place_alone() -> None:
+    one = {"region": "us-east-2", "defaultTags": '{"tags": {"owner": "a"}}'}
+    assert forcing_keys("aws", one, {**one, "defaultTags": '{"tags": {"owner": "b"}}'}) == []
+    assert forcing_keys("aws", one, {**one, "region": "eu-west-1"}) == ["region"]
+    assert forcing_keys("gcp", {"project": "a"}, {"project": "b", "zone": "c"}) == ["project"]
+    assert forcing_keys("random", {"a": 1}, {"a": 2}) == ["a"]
+
+
 def test_the_provider_is_configured_by_arguments_then_environment() -> None:
     settings = settings_of(
         {"enableConfigMapMutable": "true", "namespace": "team"}, {"PULUMI_K8S_ENABLE_SECRET_MUTABLE": "1"}
