@@ -15,6 +15,7 @@ from footplate.version import VERSION
 COMMANDS = {
     "workspace": Entry("footplate.cli.workspace", "Interactive environments: create, open, stop, start again"),
     "job": Entry("footplate.cli.job", "Training jobs: submit, follow, cancel"),
+    "report": Entry("footplate.cli.report", "What the time and the GPUs of jobs went into"),
     "environments": Entry("footplate.cli.environments", "The images that workspaces and jobs can use"),
     "doctor": Entry("footplate.cli.doctor", "Checks this machine, the cluster and the platform on it"),
     "up": Entry("footplate.cli.stack", "Bring the platform to what the stack's configuration says", "up"),

@@ -18,6 +18,7 @@ from footplate.controllers.trainingjob import attempts as tries
 from footplate.controllers.trainingjob import fate as fates
 from footplate.controllers.trainingjob import ordered
 from footplate.controllers.trainingjob.desired import start
+from footplate.controllers.trainingjob.goodput import goodput
 from footplate.controllers.trainingjob.lingering import let_go, lingering
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt
 from footplate.controllers.trainingjob.ordered import ordered_end
@@ -51,11 +52,13 @@ def status(job: TrainingJob, observed: Observed, now: datetime) -> TrainingJobSt
     started = before.started_at
     if verdict.phase is JobPhase.RUNNING and started is None:
         started = now.replace(microsecond=0)
+    attempts = _noted(job, observed, verdict, at)
     return msgspec.structs.replace(
         before,
         phase=verdict.phase,
         conditions=_conditions(job, observed, verdict, now),
-        attempts=_noted(job, observed, verdict, at),
+        attempts=attempts,
+        goodput=goodput(job, attempts, verdict.phase),
         pending=Pending(verdict.reason, verdict.message, next_action=verdict.next_action) if queued else None,
         started_at=started,
         finished_at=verdict.finished_at,
