@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from footplate.api import crds, labels
+from footplate.api import crds, labels, usage
 from footplate.api.environment import Environment, EnvironmentSpec
 from footplate.api.meta import ObjectMeta
 from footplate.api.platform import (
@@ -97,6 +97,8 @@ async def install_settings(client: Client, system: str, settings: Platform) -> N
     await client.apply(NAMESPACE, {"metadata": {"name": system}}, manager=MANAGER)
     body = {"metadata": {"name": CONFIG_MAP, "namespace": system}, "data": settings.to_config_map_data()}
     await client.apply(kinds.CONFIG_MAP, body, manager=MANAGER)
+    published = {"metadata": {"name": usage.CONFIG_MAP, "namespace": system}}
+    await client.apply(kinds.CONFIG_MAP, published, manager=MANAGER)
 
 
 async def install_team(client: Client, team: str) -> str:

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.objects import standard_labels
-from footplate.api import platform
+from footplate.api import platform, usage
 
 
 class Settings(pulumi.ComponentResource):
@@ -33,6 +33,12 @@ class Settings(pulumi.ComponentResource):
             data=value.to_config_map_data(),
             opts=child,
         )
+        # Its data is the controllers' to write.
+        kubernetes.core.v1.ConfigMap(
+            usage.CONFIG_MAP,
+            metadata=metadata(usage.CONFIG_MAP),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["data"]),
+        )
         role = "footplate-settings"
         kubernetes.rbac.v1.Role(
             role,
@@ -41,7 +47,7 @@ class Settings(pulumi.ComponentResource):
                 {
                     "api_groups": [""],
                     "resources": ["configmaps"],
-                    "resource_names": [platform.CONFIG_MAP],
+                    "resource_names": [platform.CONFIG_MAP, usage.CONFIG_MAP],
                     "verbs": ["get"],
                 }
             ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from footplate.cli import job_recovery
 from footplate.cli.group import group
 from footplate.cli.job_options import (
     AFTER_DASHES,
@@ -41,7 +42,6 @@ from footplate.cli.options import (
     TimeoutOption,
     Where,
     YesOption,
-    complete,
     confirmed,
     note,
     on_cluster,
@@ -59,13 +59,7 @@ if TYPE_CHECKING:
 app = group("Training jobs: submit, follow, cancel.")
 
 
-async def _names(session: Session) -> list[str]:
-    from footplate.client import jobs
-
-    return [item["metadata"]["name"] for item in await jobs.listing(session)]
-
-
-Name = Annotated[str, typer.Argument(help="Name of the job.", autocompletion=complete(_names), show_default=False)]
+Name = job_recovery.Name
 
 
 @app.command(cls=WithProgramArguments)
@@ -384,6 +378,9 @@ def wait(
     print_object(raw, output, lambda _: told(job), data=api_object)
     sys.stdout.flush()
     raise typer.Exit(code(job))
+
+
+job_recovery.register(app)
 
 
 def _read(raw: Object) -> TrainingJob:

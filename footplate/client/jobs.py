@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from footplate.api import TrainingJob
+from footplate.api import TrainingJob, duration
 from footplate.api.crds import JOB_NAME_MAX
 from footplate.api.trainingjob import JobPhase
-from footplate.client import environments, names
+from footplate.client import environments, names, teams
 from footplate.client.kinds import TRAINING_JOB
 from footplate.client.manifests import Json, overlay
 from footplate.client.observing import Report, read, silent, wait_for
@@ -20,7 +21,7 @@ from footplate.client.session import MANAGER, Session
 from footplate.client.workspaces import Wait
 from footplate.errors import Conflict, NotFound
 from footplate.kube.decoding import Object
-from footplate.kube.errors import AlreadyExists
+from footplate.kube.errors import AlreadyExists, Forbidden
 from footplate.kube.errors import NotFound as ApiNotFound
 
 DEFAULT_ENVIRONMENT = "pytorch"
@@ -108,6 +109,21 @@ async def listing(session: Session) -> list[Object]:
         return (await session.kube.list(TRAINING_JOB, namespace)).items
 
 
+async def of_all_teams(session: Session) -> list[Object]:
+    """Of those whose jobs this person may read."""
+
+    async def of(namespace: str) -> list[Object]:
+        try:
+            return (await session.kube.list(TRAINING_JOB, namespace)).items
+        except Forbidden:
+            return []
+
+    with session.doing("list jobs"):
+        platform = await session.platform()
+        found = await asyncio.gather(*(of(teams.namespace(team.name)) for team in platform.teams))
+    return [item for items in found for item in items]
+
+
 async def get(session: Session, name: str) -> Object:
     namespace = await session.namespace()
     with session.doing(f"read job {name}"):
@@ -130,6 +146,44 @@ async def cancel(session: Session, name: str) -> bool:
             TRAINING_JOB, name, {"spec": {"cancelled": True}}, await session.namespace(), manager=MANAGER
         )
     return True
+
+
+async def suspend(session: Session, name: str) -> None:
+    """Raises Conflict where it has ended."""
+    await _set(session, name, {"suspended": True}, "suspend")
+
+
+async def resume(session: Session, name: str) -> None:
+    """Raises Conflict where it is not suspended."""
+    found = read(await get(session, name), TrainingJob)
+    if not found.spec.suspended:
+        raise Conflict(f"Job {name} is not suspended ({found.status.phase}).")
+    await _set(session, name, {"suspended": False}, "resume")
+
+
+async def retry(session: Session, name: str) -> None:
+    """Raises Conflict where it has not failed, or could only fail again at once."""
+    found = read(await get(session, name), TrainingJob)
+    status, limit = found.status, found.spec.deadline
+    if status.phase is not JobPhase.FAILED:
+        raise Conflict(f"Job {name} has not failed ({status.phase}): there is nothing to try again.")
+    created = found.metadata.creation_timestamp
+    if limit is not None and created is not None and created + duration.parse(limit) <= datetime.now(UTC):
+        raise Conflict(
+            f"The deadline of job {name} ({limit} from its submission) is over.",
+            f'set a later one first: kubectl patch tj {name} --type merge -p \'{{"spec": {{"deadline": "…"}}}}\'',
+        )
+    with session.doing(f"retry job {name}"):
+        body = {"spec": {"retry": status.retry + 1}}
+        await session.kube.patch(TRAINING_JOB, name, body, await session.namespace(), manager=MANAGER)
+
+
+async def _set(session: Session, name: str, spec: Mapping[str, Any], doing: str) -> None:
+    found = read(await get(session, name), TrainingJob)
+    if found.status.phase is not None and found.status.phase.ended:
+        raise Conflict(f"Job {name} has ended already ({found.status.phase}).")
+    with session.doing(f"{doing} job {name}"):
+        await session.kube.patch(TRAINING_JOB, name, {"spec": spec}, await session.namespace(), manager=MANAGER)
 
 
 async def delete(session: Session, name: str) -> None:
@@ -160,6 +214,17 @@ async def until_started(session: Session, name: str, wait: Wait) -> TrainingJob:
 
     def judge(state: TrainingJob | None) -> TrainingJob | None:
         if state is not None and state.status.phase is JobPhase.RUNNING:
+            return state
+        return ended(state, name)
+
+    return await wait_for(session, TrainingJob, name, judge, timeout=wait.timeout, report=wait.report)
+
+
+async def until_suspended(session: Session, name: str, wait: Wait) -> TrainingJob:
+    """Until it rests, or has ended."""
+
+    def judge(state: TrainingJob | None) -> TrainingJob | None:
+        if state is not None and state.status.phase is JobPhase.SUSPENDED:
             return state
         return ended(state, name)
 

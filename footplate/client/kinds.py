@@ -15,6 +15,7 @@ ENVIRONMENT = _BY_KIND["Environment"]
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps", True)
 SECRET = Resource("", "v1", "Secret", "secrets", True)
 SERVICE = Resource("", "v1", "Service", "services", True)
+QUOTA = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
 NODE = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments", True)
 CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
@@ -26,6 +27,7 @@ __all__ = [
     "ENVIRONMENT",
     "NODE",
     "POD",
+    "QUOTA",
     "SECRET",
     "SERVICE",
     "TRAINING_JOB",

@@ -29,6 +29,8 @@ RULES: tuple[Rule, ...] = (
     Rule(("kueue.x-k8s.io",), ("workloads",), READ),
     # What jobs found out about a node is remembered in an annotation of it.
     Rule(("",), ("nodes",), ("patch",)),
+    # What the cluster has and who holds it, for everyone to read.
+    Rule(("",), ("configmaps",), ("get", "patch"), ("footplate-usage",)),
     # What they make. Tokens are written and never read.
     Rule(("",), ("pods", "services"), (*READ, "create", "delete")),
     Rule(("",), ("persistentvolumeclaims",), (*READ, "create", "patch")),

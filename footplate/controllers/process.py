@@ -34,6 +34,7 @@ from footplate.controllers.loop import Controller, Shared
 from footplate.controllers.nodehealth.controller import NodeHealthController
 from footplate.controllers.serving import serving
 from footplate.controllers.trainingjob.controller import TrainingJobController
+from footplate.controllers.usage import UsageController
 from footplate.controllers.workspace.controller import WorkspaceController
 from footplate.controllers.workspace.names import NamesController
 from footplate.kube.client import Client
@@ -107,6 +108,7 @@ async def run(
             NamesController(caches, shared),
             TrainingJobController(caches, applier, shared, options.bounds),
             NodeHealthController(caches, shared),
+            UsageController(caches, shared, options.system),
         ]
         for controller in controllers:
             controller.watch()

@@ -35,6 +35,8 @@ def desired(job: TrainingJob, observed: Observed, now: datetime) -> tuple[Child,
     if ends_now(job, now):
         return tuple(child for child in kept if child.name != attempt_name(job, number))
     if number in observed.jobs:
+        if _without_logs(job, observed, number):
+            return tuple(child for child in kept if child.name != attempt_name(job, number))
         return (*_around(job, observed, number), *kept, *_kept_pods(job, observed, number))
     if not may_start(job, observed, now):
         return tuple(kept)
@@ -67,6 +69,13 @@ def _kept_pods(job: TrainingJob, observed: Observed, number: int) -> list[Child]
     if last is not None and last.number == number and last.cause is not None:
         pods = [pod for pod in pods if pod.over]
     return [Child(kinds.POD, pod.name, None) for pod in pods]
+
+
+def _without_logs(job: TrainingJob, observed: Observed, number: int) -> bool:
+    """It is lost, and none of its processes ended by itself: its Job goes with its pods, or it would replace them."""
+    last = last_attempt(job)
+    lost = last is not None and last.number == number and last.end is None and last.cause is not None
+    return lost and not any(pod.over for pod in observed.pods.get(number, ()))
 
 
 def _around(job: TrainingJob, observed: Observed, number: int) -> list[Child]:

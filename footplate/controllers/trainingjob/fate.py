@@ -43,8 +43,10 @@ def fate(job: TrainingJob, observed: Observed, now: datetime) -> Fate | None:
     batch = observed.jobs.get(number)
     recorded = attempt if attempt is not None and attempt.end is None else None
     if batch is None:
-        gone = by(_JOB_DELETED, _JOB_DELETED.says, now, "")
-        return Fate(ended=now, cause=_settled(recorded, None) or gone) if recorded else None
+        if recorded is None:
+            return None
+        cause = _settled(recorded, None) or by(_JOB_DELETED, _JOB_DELETED.says, now, "")
+        return Fate(ended=None if lingering(observed.pods.get(number, ()), observed, now) else now, cause=cause)
     done = batch.condition("Complete")
     if done is not None:
         return Fate(succeeded=True, ended=batch.status.completion_time or done.last_transition_time or now)

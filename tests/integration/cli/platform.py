@@ -26,6 +26,7 @@ import yaml
 from benchmarks import bare_platform
 from devcluster import artifacts, build, paths
 from devcluster.progress import ConsoleProgress
+from footplate.api import usage
 from footplate.api.platform import OBJECT_STORE_SECRET, ObjectStore
 from footplate.client.kinds import NODE, POD, SECRET
 from footplate.kube.client import Client
@@ -177,6 +178,7 @@ async def write_settings(client: Client, made: Platform, *teams: str) -> None:
 
     body = {"metadata": {"name": NAME, "namespace": made.system}, **made.settings(*teams)}
     await client.apply(CONFIG_MAP, body)
+    await client.apply(CONFIG_MAP, {"metadata": {"name": usage.CONFIG_MAP, "namespace": made.system}})
 
 
 async def _empty(client: Client, made: Platform) -> None:

@@ -1,0 +1,79 @@
+"""What the cluster has, who holds it and who waits for it: ConfigMap ``footplate-usage``, which everyone may read.
+
+The controllers write it when it changes, some seconds apart at least. It names teams, jobs and workspaces, no code or data.
+"""
+
+from datetime import datetime
+
+from msgspec import json
+
+from footplate.api.meta import Wire
+
+CONFIG_MAP = "footplate-usage"
+KEY = "usage.json"
+
+
+class Pool(Wire, frozen=True):
+    """Nodes with one kind of GPU, or without any (``resource`` is then ``cpu``)."""
+
+    resource: str
+    gpu: str = ""
+    nodes: int = 0
+    capacity: int = 0
+    used: int = 0
+    free: dict[str, int] = {}
+    """Free units on a node → how many such nodes, of those that take pods."""
+    closed: int = 0
+    """Nodes that are not ready or take no pods."""
+    suspect: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        if self.resource == "cpu":
+            return "CPU"
+        kind = self.resource.removeprefix("nvidia.com/")
+        return f"{self.gpu or 'GPU'}" if kind == "gpu" else f"{self.gpu} {kind}".strip()
+
+    def places(self, units: int) -> int:
+        """Ranks of that size for which there is room now."""
+        return sum(count * (int(free) // units) for free, count in self.free.items()) if units else 0
+
+
+class Holder(Wire, frozen=True):
+    team: str
+    name: str
+    kind: str
+    """`job` or `workspace`"""
+    resource: str
+    gpu: str = ""
+    units: int = 0
+    priority: str = ""
+    since: datetime | None = None
+
+
+class Waiter(Wire, frozen=True):
+    team: str
+    name: str
+    priority: str = ""
+    since: datetime | None = None
+    nodes: int = 1
+    gpu: str = ""
+    units: int = 0
+    """Of each node."""
+
+
+class Usage(Wire, frozen=True):
+    pools: tuple[Pool, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    """The largest first."""
+    queue: tuple[Waiter, ...] = ()
+    """In the order in which they are placed."""
+
+
+def encode(usage: Usage) -> dict[str, str]:
+    return {KEY: json.encode(usage).decode()}
+
+
+def decode(data: dict[str, str]) -> Usage:
+    """Raises KeyError, DecodeError (msgspec)."""
+    return json.decode(data[KEY], type=Usage)

@@ -1,0 +1,214 @@
+"""Why a job waits, or why it died: one sentence, the numbers behind it, and what would help. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from footplate.api import TrainingJob, duration
+from footplate.api.meta import Wire
+from footplate.api.trainingjob import JobPhase
+from footplate.api.usage import Holder, Pool, Usage, Waiter
+from footplate.client.teams import team_of
+
+RANKS = {"interactive": 0, "training": 1, "batch": 2}
+
+
+class Quota(Wire, frozen=True):
+    resource: str
+    hard: str
+    used: str
+
+
+class Explanation(Wire, frozen=True):
+    sentence: str
+    asked: str
+    next_action: str | None = None
+    position: int | None = None
+    waiting: int | None = None
+    pools: tuple[Pool, ...] = ()
+    quota: tuple[Quota, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    fits_now: bool | None = None
+
+
+def explain(job: TrainingJob, usage: Usage | None, quota: Iterable[Quota], now: datetime) -> Explanation:
+    """Of a job that is there."""
+    status, wants = job.status, asked(job)
+    own = tuple(quota)
+    if status.phase is not JobPhase.QUEUED or usage is None:
+        return Explanation(_state(job), wants, _after(job), quota=own if status.phase is JobPhase.QUEUED else ())
+    pools = fitting(job, usage)
+    ahead = [w.name == job.metadata.name and w.team == team_of(job.metadata.namespace) for w in usage.queue]
+    position = ahead.index(True) + 1 if any(ahead) else None
+    since = duration.human(now - job.metadata.creation_timestamp) if job.metadata.creation_timestamp else ""
+    message = (status.message or "It waits.").rstrip(".")
+    holders = _holding(pools, usage)
+    advice = status.pending.next_action if status.pending and status.pending.next_action else _advice(job, pools, usage)
+    return Explanation(
+        f"Job {job.metadata.name} has waited {since}: {message[0].lower()}{message[1:]}.",
+        wants,
+        advice,
+        position,
+        len(usage.queue),
+        pools,
+        own,
+        holders,
+        _fits(job, pools),
+    )
+
+
+def what_if(job: TrainingJob, usage: Usage, quota: Iterable[Quota]) -> Explanation:
+    """Of a job that is not submitted; the API server has accepted its spec."""
+    pools, own = fitting(job, usage), tuple(quota)
+    fits = _fits(job, pools)
+    ahead = [w for w in usage.queue if RANKS.get(w.priority, 9) <= RANKS[job.spec.priority]]
+    over = next((q for q in own if _exceeds(job, q)), None)
+    if over is not None:
+        sentence = f"It would wait for quota: {over.used} of {over.hard} {over.resource} are in use."
+        action: str | None = "stop or delete something of the team, or ask for a larger quota"
+    elif not pools:
+        sentence, action = f"It could never start: no node offers {_units(job)}.", _offers(usage)
+    elif fits and not any(_competes(w, job) for w in ahead):
+        sentence, action = "It would start at once.", None
+    else:
+        count = f"{job.spec.nodes} nodes" if job.spec.nodes > 1 else "one node"
+        behind = f"It would wait behind {len(ahead)} that came first."
+        sentence = behind if fits else f"It would wait: {_units(job)} are not free on {count} now."
+        action = _advice(job, pools, usage)
+    waits = over is not None or not fits
+    place = len(ahead) + 1 if waits else None
+    return Explanation(sentence, asked(job), action, place, len(usage.queue), pools, own, _holding(pools, usage), fits)
+
+
+def asked(job: TrainingJob) -> str:
+    nodes, spec = job.spec.nodes, job.spec.resources
+    each = f"{spec.cpu} CPU, {spec.memory} memory" + (f", {_units(job)}" if spec.gpu else "")
+    total = f" ({spec.gpu.count * nodes} GPUs in all)" if spec.gpu and nodes > 1 else ""
+    return f"{nodes} × ({each}){total}, priority {job.spec.priority}"
+
+
+def _units(job: TrainingJob) -> str:
+    gpu = job.spec.resources.gpu
+    if gpu is None:
+        return f"{job.spec.resources.cpu} CPUs"
+    share = f"{gpu.share} shares of " if gpu.share else ""
+    return f"{gpu.count} {share}{gpu.type or 'any'} GPU{'s' if gpu.count != 1 else ''}"
+
+
+def units(job: TrainingJob) -> int:
+    from footplate.api import quantity
+
+    gpu = job.spec.resources.gpu
+    return gpu.count if gpu else max(1, int(quantity.parse(job.spec.resources.cpu).to_integral_value("ROUND_UP")))
+
+
+def fitting(job: TrainingJob, usage: Usage) -> tuple[Pool, ...]:
+    """The pools whose nodes have what it asks for."""
+    gpu = job.spec.resources.gpu
+    if gpu is None:
+        return usage.pools
+    resource = "nvidia.com/gpu"
+    if gpu.share is not None:
+        resource = f"nvidia.com/mig-{gpu.share}" if "g." in gpu.share else "nvidia.com/gpu.shared"
+    return tuple(p for p in usage.pools if p.resource == resource and gpu.type in (None, p.gpu) and p.capacity)
+
+
+def _fits(job: TrainingJob, pools: Iterable[Pool]) -> bool:
+    return sum(p.places(units(job)) for p in pools if job.spec.resources.gpu or p.resource == "cpu") >= job.spec.nodes
+
+
+def _holding(pools: tuple[Pool, ...], usage: Usage) -> tuple[Holder, ...]:
+    kinds = {(p.resource, p.gpu) for p in pools}
+    return tuple(h for h in usage.holders if (h.resource, h.gpu) in kinds)[:10]
+
+
+def _competes(waiter: Waiter, job: TrainingJob) -> bool:
+    gpu = job.spec.resources.gpu
+    return bool(gpu) == bool(waiter.gpu) and (
+        gpu is None or "any" in (waiter.gpu, gpu.type or "any") or waiter.gpu == gpu.type
+    )
+
+
+def _exceeds(job: TrainingJob, quota: Quota) -> bool:
+    from footplate.api import quantity
+
+    spec = job.spec.resources
+    each = {
+        "requests.cpu": spec.cpu,
+        "requests.memory": spec.memory,
+        "cpu": spec.cpu,
+        "memory": spec.memory,
+        "pods": "1",
+    }
+    if spec.gpu:
+        each["requests.nvidia.com/gpu"] = str(spec.gpu.count)
+    if quota.resource not in each:
+        return False
+    wanted = quantity.parse(each[quota.resource]) * job.spec.nodes
+    return quantity.parse(quota.used) + wanted > quantity.parse(quota.hard)
+
+
+def _advice(job: TrainingJob, pools: tuple[Pool, ...], usage: Usage) -> str | None:
+    """The first thing that would make it start sooner."""
+    size, gpu = units(job), job.spec.resources.gpu
+    places = sum(p.places(size) for p in pools)
+    if _fits(job, pools):
+        return "there is room for it: it is placed when the jobs before it are"
+    closed = [p for p in pools if p.closed]
+    other = next(
+        (
+            p
+            for p in usage.pools
+            if gpu and not gpu.share and p not in pools and p.gpu and p.places(size) >= job.spec.nodes
+        ),
+        None,
+    )
+    if 0 < places < job.spec.nodes:
+        return f"with --nodes {places} it would start now; or let it choose with elastic.minNodes: {places}"
+    if other is not None:
+        return f"{other.label} has room for it: --gpu-type {other.gpu}"
+    if closed:
+        return f"{closed[0].closed} of {closed[0].nodes} {closed[0].label} nodes take no pods: see `kubectl get nodes`"
+    lower = [h for h in _holding(pools, usage) if RANKS.get(h.priority, 0) > RANKS[job.spec.priority]]
+    if lower:
+        return f"it takes the place of jobs of lower priority, after their checkpoint: {_named(lower)}"
+    mine = [h for h in _holding(pools, usage) if h.team == team_of(job.metadata.namespace)]
+    if mine:
+        return f"it starts when others end; your team holds {_named(mine)}"
+    return "it starts when others end, or when nodes are added" if pools else _offers(usage)
+
+
+def _named(holders: list[Holder]) -> str:
+    return ", ".join(f"{h.kind} {h.name} ({h.units})" for h in holders[:3])
+
+
+def _offers(usage: Usage) -> str:
+    found = [f"{p.label} ×{max((int(n) for n in p.free), default=0)}" for p in usage.pools if p.resource != "cpu"]
+    return f"GPUs that are there: {', '.join(found) or 'none'}"
+
+
+def _state(job: TrainingJob) -> str:
+    name, status = job.metadata.name, job.status
+    said = (status.message or f"it is {status.phase or 'not looked at yet'}").rstrip(".")
+    lost = [a for a in status.attempts if a.cause is not None]
+    text = f"Job {name}: {said[0].lower()}{said[1:]}."
+    if lost and status.phase not in (JobPhase.FAILED, JobPhase.CANCELLED):
+        last = lost[-1]
+        assert last.cause is not None
+        text += f" Attempt {last.number} was lost: {last.cause.evidence}."
+    return text
+
+
+def _after(job: TrainingJob) -> str | None:
+    cause = next((a.cause for a in reversed(job.status.attempts) if a.cause is not None), None)
+    name = job.metadata.name
+    match job.status.phase:
+        case JobPhase.SUSPENDED:
+            return f"footplate job resume {name}"
+        case JobPhase.FAILED if cause is not None and not cause.retry:
+            return "correct what the evidence names and submit it again"
+        case JobPhase.FAILED:
+            return f"footplate job retry {name}"
+        case _:
+            return None

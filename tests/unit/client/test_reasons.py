@@ -1,0 +1,119 @@
+"""Why a job waits or died: the sentence, the numbers, and what would help."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from footplate.api import TrainingJob
+from footplate.api.usage import Holder, Pool, Usage, Waiter, decode, encode
+from footplate.client.reasons import Quota, explain, what_if
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+H100 = Pool("nvidia.com/gpu", "H100", nodes=4, capacity=32, used=24, free={"0": 3, "8": 1})
+L4 = Pool("nvidia.com/gpu", "L4", nodes=8, capacity=8, used=0, free={"1": 8})
+CPU = Pool("cpu", nodes=2, capacity=128, used=100, free={"14": 2})
+HOLDERS = (
+    Holder("vision", "sweep", "job", "nvidia.com/gpu", "H100", 16, "batch"),
+    Holder("speech", "asr", "job", "nvidia.com/gpu", "H100", 8, "training"),
+)
+USAGE = Usage((H100, L4, CPU), HOLDERS, (Waiter("speech", "other", "training", gpu="H100", units=8), Waiter("vision", "train", "training", gpu="H100", units=8)))  # fmt: skip
+
+
+def job(
+    status: dict[str, Any] | None = None, nodes: int = 2, gpu: dict[str, Any] | None = None, **spec: Any
+) -> TrainingJob:
+    asked = {"cpu": "8", "memory": "64Gi", "gpu": gpu or {"count": 8, "type": "H100"}}
+    metadata = {"name": "train", "namespace": "team-vision", "creationTimestamp": NOW - timedelta(hours=3)}
+    body = {"environment": "pytorch", "command": ["x"], "nodes": nodes, "resources": asked, **spec}
+    return msgspec.convert({"metadata": metadata, "spec": body, "status": status or {}}, TrainingJob)
+
+
+QUEUED = {"phase": "Queued", "message": "No node has room for it now.", "pending": {"reason": "x", "message": "y"}}
+
+
+def test_a_wait_in_one_sentence_then_numbers() -> None:
+    found = explain(job(QUEUED), USAGE, (), NOW)
+    assert found.sentence == "Job train has waited 3h: no node has room for it now."
+    assert found.asked == "2 × (8 CPU, 64Gi memory, 8 H100 GPUs) (16 GPUs in all), priority training"
+    assert (found.position, found.waiting) == (2, 2)
+    assert found.pools == (H100,)
+    assert [h.name for h in found.holders] == ["sweep", "asr"]
+    assert found.fits_now is False
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pools", "advice"),
+    [
+        (job(QUEUED), (H100,), "with --nodes 1 it would start now; or let it choose with elastic.minNodes: 1"),
+        (job(QUEUED, gpu={"count": 1, "type": "H100"}, nodes=9), (H100, L4), "with --nodes 8 it would start now"),
+        (
+            job(QUEUED, gpu={"count": 1, "type": "H100"}),
+            (msgspec.structs.replace(H100, free={"0": 4}), L4),
+            "L4 has room for it: --gpu-type L4",
+        ),
+        (
+            job(QUEUED),
+            (msgspec.structs.replace(H100, free={"0": 3}, closed=1),),
+            "1 of 4 H100 nodes take no pods: see `kubectl get nodes`",
+        ),
+        (
+            job(QUEUED),
+            (msgspec.structs.replace(H100, free={"0": 4}),),
+            "it takes the place of jobs of lower priority, after their checkpoint: job sweep (16)",
+        ),
+        (
+            job(QUEUED, priority="batch"),
+            (msgspec.structs.replace(H100, free={"0": 4}),),
+            "it starts when others end; your team holds job sweep (16)",
+        ),
+    ],
+)
+def test_what_would_help(wanted: TrainingJob, pools: tuple[Pool, ...], advice: str) -> None:
+    found = explain(wanted, Usage(pools, HOLDERS), (), NOW)
+    assert (found.next_action or "").startswith(advice)
+
+
+def test_without_the_platforms_numbers_there_is_still_the_sentence() -> None:
+    assert explain(job(QUEUED), None, (), NOW).sentence == "Job train: no node has room for it now."
+
+
+def test_what_if_it_fits() -> None:
+    found = what_if(job(nodes=1), Usage((H100, L4), HOLDERS), ())
+    assert (found.sentence, found.fits_now, found.position) == ("It would start at once.", True, None)
+
+
+def test_what_if_others_are_before_it() -> None:
+    found = what_if(job(nodes=1), USAGE, ())
+    assert found.sentence == "It would wait behind 2 that came first."
+    assert what_if(job(nodes=4), USAGE, ()).sentence == "It would wait: 8 H100 GPUs are not free on 4 nodes now."
+    assert what_if(job(nodes=4), USAGE, ()).position == 3
+    assert what_if(job(nodes=4, priority="interactive"), USAGE, ()).position == 1
+
+
+def test_what_if_no_node_has_such_a_gpu() -> None:
+    found = what_if(job(gpu={"count": 1, "type": "B200"}), USAGE, ())
+    assert found.sentence == "It could never start: no node offers 1 B200 GPU."
+    assert found.next_action == "GPUs that are there: H100 ×8, L4 ×1"
+
+
+def test_what_if_the_team_has_no_quota_left() -> None:
+    found = what_if(job(nodes=1), Usage((H100,)), (Quota("requests.nvidia.com/gpu", "16", "12"),))
+    assert found.sentence == "It would wait for quota: 12 of 16 requests.nvidia.com/gpu are in use."
+
+
+def test_why_it_died_and_what_follows() -> None:
+    cause = {"class": "Infra", "evidence": "node n3 does not answer"}
+    attempt = {"number": 1, "end": NOW, "cause": cause}
+    failed = explain(job({"phase": "Failed", "message": "It failed: x.", "attempts": [attempt]}), USAGE, (), NOW)
+    assert (failed.sentence, failed.next_action) == ("Job train: it failed: x.", "footplate job retry train")
+    hopeless = {**attempt, "cause": {**cause, "retry": False}}
+    found = explain(job({"phase": "Failed", "message": "It failed: x.", "attempts": [hopeless]}), USAGE, (), NOW)
+    assert found.next_action == "correct what the evidence names and submit it again"
+    again = explain(job({"phase": "Running", "message": "It is running.", "attempts": [attempt]}), USAGE, (), NOW)
+    assert again.sentence == "Job train: it is running. Attempt 1 was lost: node n3 does not answer."
+
+
+def test_what_is_published_reads_back() -> None:
+    assert decode(encode(USAGE)) == USAGE
