@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from footplate.cli.output import Column, Output, OutputOption, print_list
 if TYPE_CHECKING:
     from footplate.api import TrainingJob
     from footplate.cli.progress import Live
+    from footplate.client.reports import GoodputRow
     from footplate.client.session import Session
 
 app = group("Reports: what the time and the GPUs of jobs went into.")
@@ -36,28 +38,31 @@ def goodput(
     """Of the time of jobs: what brought them forward, and what it was lost to otherwise."""
     from footplate.api import duration
     from footplate.client import reports
+    from footplate.client.reports import GoodputRow
 
     now = datetime.now(UTC)
     jobs = _jobs(Where(team, context, kubeconfig), all_teams, _start(since, now), by)
     rows = reports.goodput(jobs, by, now)
 
     def span(seconds: int) -> str:
-        from datetime import timedelta
-
         return duration.human(timedelta(seconds=seconds)) if seconds else ""
 
     causes = sorted({name for row in rows for name in row.lost_seconds})
-    column = Column["GoodputRow"]
+    column = Column[GoodputRow]
     columns = (
         column(by, lambda row: row.name),
         column("Jobs", lambda row: row.jobs),
         column("Attempts", lambda row: row.attempts),
         column("Goodput", lambda row: f"{row.share:.0%}" if row.share is not None else None),
         column("Productive", lambda row: span(row.productive_seconds)),
-        *(column(f"Lost: {name}", lambda row, name=name: span(row.lost_seconds.get(name, 0))) for name in causes),
+        *(_lost(name, span) for name in causes),
         column("Running", lambda row: span(row.open_seconds)),
     )
     print_list(rows, columns, output)
+
+
+def _lost(name: str, span: Callable[[int], str]) -> Column[GoodputRow]:
+    return Column(f"Lost: {name}", lambda row: span(row.lost_seconds.get(name, 0)))
 
 
 @app.command()
@@ -72,11 +77,12 @@ def usage(
 ) -> None:
     """GPU hours and node hours of jobs, the largest first."""
     from footplate.client import reports
+    from footplate.client.reports import UsageRow
 
     now = datetime.now(UTC)
     start = _start(since, now)
     rows = reports.usage(_jobs(Where(team, context, kubeconfig), all_teams, start, by), by, start, now)
-    column = Column["UsageRow"]
+    column = Column[UsageRow]
     columns = (
         column(by, lambda row: row.name),
         column("Jobs", lambda row: row.jobs),
