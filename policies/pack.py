@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -45,7 +45,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
         NAME,
         policies=policies,
         enforcement_level=sdk.EnforcementLevel.MANDATORY,
-        initial_config={one.rule.name: _initial(one) for one in configured},
+        initial_config=initial(configured),
     )
 
 
@@ -106,13 +106,15 @@ def _settings(rule: Rule, given: Mapping[str, Any], configured: Configured) -> S
     return msgspec.convert(plain(dict(given)), rule.settings) if given else configured.settings
 
 
-def _initial(configured: Configured) -> Any:
-    """The level stands in it always: Pulumi takes one that does not for advisory."""
-    return {"enforcementLevel": sdk.EnforcementLevel(configured.level.value), **_encoded(configured.settings)}
-
-
-def _encoded(settings: Settings) -> dict[str, Any]:
-    return cast(dict[str, Any], msgspec.to_builtins(settings))
+def initial(configured: Sequence[Configured]) -> dict[str, Any]:
+    """What Pulumi shows as the pack's configuration. It takes a policy whose level is not there for an advisory one."""
+    return {
+        one.rule.name: {
+            "enforcementLevel": sdk.EnforcementLevel(one.level.value),
+            **cast(dict[str, Any], msgspec.to_builtins(one.settings)),
+        }
+        for one in configured
+    }
 
 
 def _schema(rule: Rule) -> sdk.PolicyConfigSchema | None:

@@ -104,7 +104,8 @@ class StackRule(_Described, Generic[S]):
     level: Level = Level.MANDATORY
 
     def findings(self, resources: Sequence[Resource], settings: S | None = None) -> list[Finding]:
-        return list(self.check(resources, settings or self.settings()))
+        looked_at = [resource for resource in resources if resource.type in self.types]
+        return list(self.check(looked_at, settings or self.settings()))
 
 
 Rule: TypeAlias = ResourceRule[Any] | StackRule[Any]

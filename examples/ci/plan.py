@@ -33,6 +33,10 @@ CREDENTIALS = ("AWS_", "GOOGLE_", "CLOUDSDK_", "ARM_", "KUBECONFIG", "PULUMI_ACC
 KEPT = ("AWS_REGION", "AWS_DEFAULT_REGION", "GOOGLE_REGION", "GOOGLE_ZONE", "GOOGLE_PROJECT")
 
 
+#: Characters of the summary: a comment on GitHub has 65,536 at most.
+LONGEST = 60_000
+
+
 @dataclass(frozen=True)
 class Plan:
     """`preview`: as `footplate preview -o json` printed it."""
@@ -70,7 +74,7 @@ def main() -> int:
         parser.error(f"{given.cwd.resolve()} has no stacks to plan")
     plans = [_plan(stack, given.cwd, given.policy_pack) for stack in stacks]
     before = {stack: found for stack in stacks if (found := _earlier(given.against, stack)) is not None}
-    summary = "\n".join(_summary(plans, before)) + "\n"
+    summary = _cut("\n".join(_summary(plans, before)) + "\n")
     _write(given.output, plans, summary, given.root)
     print(summary)
     if step_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -144,6 +148,12 @@ def _summary(plans: list[Plan], before: Mapping[str, Plan]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
     for plan in plans:
         yield from _details(plan, before.get(plan.stack))
+
+
+def _cut(summary: str) -> str:
+    if len(summary) <= LONGEST:
+        return summary
+    return summary[: summary.rindex("\n", 0, LONGEST)] + "\n\nThe rest is cut off: `policies.json` has all findings.\n"
 
 
 def _count(now: int, before: int | None) -> str:

@@ -88,6 +88,14 @@ def test_a_summary_tells_what_is_new_against_the_base_branch(tmp_path: Path) -> 
     assert "- NodePool l4, disks: their size is not known" in summary
 
 
+def test_a_summary_fits_a_comment() -> None:
+    summary = "\n".join(f"- finding {number}" for number in range(10_000)) + "\n"
+    cut = plan._cut(summary)
+    assert len(cut) < 65_536
+    assert summary.startswith(cut.partition("\n\nThe rest is cut off")[0] + "\n")
+    assert plan._cut("short\n") == "short\n"
+
+
 def test_the_workflow_is_one_and_calls_the_script_as_it_is() -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")
     schema = ["--builtin-schema", "vendor.github-workflows"]
