@@ -134,6 +134,7 @@ class WorkspaceStatus(Wire, frozen=True):
         int, Meta(description="Starts in a row that ended early; each doubles the wait before the next.")
     ] = 0
     lost_pod: Annotated[str | None, Meta(description="UID of the last pod whose end is counted.")] = None
+    home_uid: Annotated[str | None, Meta(description="UID of its home's volume claim.")] = None
     retry_at: Annotated[datetime | None, Meta(description="No new start before this time.")] = None
     message: Annotated[str, Meta(description="One sentence: what it waits for, or why it stopped.")] | None = None
     observed_generation: int = 0

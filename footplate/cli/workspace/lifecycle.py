@@ -190,14 +190,16 @@ def stop(
 
     limit = seconds(timeout)
 
-    async def work(session: Session, live: Live) -> None:
+    async def work(session: Session, live: Live) -> str:
         await workspaces.set_state(session, name, "Stopped")
-        if not no_wait:
-            live.farewell = f"Workspace {name} goes on stopping."
-            await workspaces.until_stopped(session, name, workspaces.Wait(limit, live))
+        if no_wait:
+            return "It is being stopped."
+        live.farewell = f"Workspace {name} goes on stopping."
+        stopped = await workspaces.until_stopped(session, name, workspaces.Wait(limit, live))
+        return stopped.status.message or "It is stopped."
 
-    on_cluster(Where(team, context, kubeconfig), work)
-    note(f"Workspace {name} {'is being stopped' if no_wait else 'is stopped'}; its home is kept.")
+    message = on_cluster(Where(team, context, kubeconfig), work)
+    note(f"Workspace {name}{message.removeprefix('It')}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from footplate.controllers.children import CHANGE_REFUSED, Applier, Slot, compar
 from footplate.controllers.cluster import Metadata
 from footplate.controllers.collector.reports import Reports
 from footplate.controllers.loop import Refusals, Said, Shared
-from footplate.controllers.workspace import idleness
+from footplate.controllers.workspace import idleness, storage
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.desired import desired
 from footplate.controllers.workspace.observed import Observed, has_home, home_name, pod_name
@@ -185,6 +185,10 @@ class WorkspaceController:
 
 def said(before: WorkspaceStatus, after: WorkspaceStatus) -> list[Said]:
     """What people should hear of: what went wrong. The rest is in the status."""
+    return [*storage.said(before, after), *_said(before, after)]
+
+
+def _said(before: WorkspaceStatus, after: WorkspaceStatus) -> list[Said]:
     reason = _ready_reason(after)
     message = after.message or ""
     if about_idleness := idleness.said(before, after):

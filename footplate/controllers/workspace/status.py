@@ -17,22 +17,21 @@ from footplate.api.trainingjob import CauseClass
 from footplate.api.workspace import WorkspacePhase
 from footplate.controllers import honoured, kinds
 from footplate.controllers.children import CHANGE_REFUSED, name_taken
-from footplate.controllers.cluster import Claim, Pod
+from footplate.controllers.cluster import Pod
 from footplate.controllers.failure.pods import ending
 from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.waiting import Waiting, waiting
-from footplate.controllers.workspace import idleness
+from footplate.controllers.workspace import idleness, storage
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.activity import Outlook
-from footplate.controllers.workspace.desired import RESIZE_REFUSED, start, stuck
+from footplate.controllers.workspace.desired import start, stuck
 from footplate.controllers.workspace.observed import (
     AT_FAULT,
     INVALID,
     KEEPS_ENDING,
     Observed,
     failed_for_good,
-    has_home,
 )
 from footplate.kube.conditions import find_condition, remove_condition, set_condition
 
@@ -68,6 +67,8 @@ def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
     message = verdict.message
     if outlook is not None and verdict.ready:
         message = idleness.sentence(ws, outlook)
+    if running:
+        message += storage.warning(ws, observed)
     return msgspec.structs.replace(
         ws.status,
         phase=verdict.phase,
@@ -78,6 +79,7 @@ def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
         started_at=verdict.started_at,
         restarts=verdict.restarts,
         lost_pod=verdict.lost_pod or ws.status.lost_pod,
+        home_uid=storage.uid(ws, observed),
         retry_at=verdict.retry_at,
         activity=outlook.activity if outlook else None,
         stops_at=outlook.stops_at if outlook else None,
@@ -177,9 +179,10 @@ def _stopping(ws: Workspace, observed: Observed, *, there: bool) -> Verdict:
     if there and observed.pod is not None:
         uid = observed.pod.metadata.uid
         return Verdict(WorkspacePhase.STOPPING, "Stopping", "Its pod is ending.", lost_pod=uid)
-    kept = " Its home is kept." if has_home(ws) and observed.home is not None else ""
     why = idleness.why_stopped(ws.status)
-    return Verdict(WorkspacePhase.STOPPED, "Stopped", f"{why.message if why else 'It is stopped.'}{kept}")
+    return Verdict(
+        WorkspacePhase.STOPPED, "Stopped", f"{why.message if why else 'It is stopped.'}{storage.kept(ws, observed)}"
+    )
 
 
 def _refused(refusal: Refusal, before: Verdict) -> Verdict:
@@ -266,15 +269,9 @@ def _started(ws: Workspace, pod: Pod, observed: Observed, before: Verdict) -> Ve
         )
     found = waiting(pod, ws.spec.resources, _SERVER)
     phase = WorkspacePhase.STARTING if found.placed or found.reason == "Scheduling" else WorkspacePhase.QUEUED
-    storage = _storage_waits(observed.home) if not found.placed else None
-    text = storage or found.message
+    wait = storage.waits(observed.home) if not found.placed else None
+    text = wait or found.message
     return Verdict(phase, found.reason, text, pod, found.placed, started_at=None, restarts=restarts)
-
-
-def _storage_waits(home: Claim | None) -> str | None:
-    if home is not None and home.status.phase == "Pending" and not home.spec.storage_class_name:
-        return "Its home waits for storage: the cluster has no default storage class, so set home.storageClass."
-    return None
 
 
 def _conditions(
@@ -297,11 +294,11 @@ def _conditions(
         found = set_condition(found, idleness.condition(ws, observed, outlook, now))
     elif ws.spec.desired_state == "Running" or idleness.why_stopped(ws.status) is None:
         found = remove_condition(found, idleness.CONDITION)
-    storage = _storage(ws, observed)
-    if storage is None:
-        found = remove_condition(found, "StorageReady")
+    home = storage.ready(ws, observed)
+    if home is None:
+        found = remove_condition(found, storage.CONDITION)
     else:
-        found = set_condition(found, condition("StorageReady", *storage))
+        found = set_condition(found, condition(storage.CONDITION, *home))
     ignored = honoured.ignored(ws.spec, honoured.WORKSPACE)
     if ignored is None:
         found = remove_condition(found, "Honoured")
@@ -311,23 +308,6 @@ def _conditions(
         return remove_condition(found, "UpToDate")
     text = "Its pod was made from an earlier spec or environment: stop and start it to apply the change."
     return set_condition(found, condition("UpToDate", False, "RestartNeeded", text))
-
-
-def _storage(ws: Workspace, observed: Observed) -> tuple[bool, str, str] | None:
-    home = observed.home
-    if not has_home(ws) or home is None:
-        return None
-    refused = observed.refused
-    before = find_condition(ws.status.conditions, "StorageReady")
-    if refused is not None and refused.reason == CHANGE_REFUSED:
-        return True, RESIZE_REFUSED, refused.message
-    if before is not None and before.reason == RESIZE_REFUSED and before.observed_generation == ws.metadata.generation:
-        return True, RESIZE_REFUSED, before.message
-    if home.status.phase == "Bound":
-        return True, "Bound", "Its home is there."
-    if home.status.phase == "Lost":
-        return False, "Lost", "The volume of its home is gone: its claim has lost it."
-    return False, "Pending", _storage_waits(home) or "Its home is made when its pod is given a node."
 
 
 def _outdated(ws: Workspace, observed: Observed, pod: Pod) -> bool:

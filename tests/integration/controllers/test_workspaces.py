@@ -8,6 +8,7 @@ from footplate.api.workspace import WorkspacePhase, token_secret
 from footplate.controllers import kinds
 from footplate.kube.conditions import find_condition, is_true
 from footplate.kube.errors import NotFound
+from footplate.kube.resource import EVENT
 from tests.integration.controllers.conftest import Place
 from tests.integration.controllers.kubelet import Kubelet
 
@@ -266,3 +267,20 @@ async def test_a_pod_that_goes_as_soon_as_it_is_made_is_made_again_ever_more_slo
             await place.client.delete(kinds.POD, "demo", place.namespace, grace_seconds=0)
     ws = await place.until_workspace("demo", lambda w: w.status.restarts >= 3)
     assert ws.status.retry_at is not None
+
+
+async def test_a_home_deleted_under_it_is_said_while_it_runs_and_when_a_new_one_replaces_it(place: Place) -> None:
+    await place.workspace("demo", home={"size": "1Gi"})
+    await place.until_workspace("demo", lambda w: runs(w) and is_true(w.status.conditions, "StorageReady"))
+    await place.client.delete(kinds.CLAIM, "demo-home", place.namespace)
+    ws = await place.until_workspace("demo", lambda w: "is being deleted" in (w.status.message or ""))
+    assert ws.status.phase is WorkspacePhase.RUNNING
+    await place.patch(kinds.WORKSPACE, "demo", {"desiredState": "Stopped"})
+    await place.until_workspace("demo", lambda w: "Its home was deleted" in (w.status.message or ""))
+    await place.patch(kinds.WORKSPACE, "demo", {"desiredState": "Running"})
+    ws = await place.until_workspace("demo", lambda w: runs(w) and "new and empty" in (w.status.message or ""))
+    assert ws.status.home_uid
+    about = {"regarding.uid": ws.metadata.uid, "reason": "HomeReplaced"}
+    async with asyncio.timeout(10.0):
+        while not (await place.client.list(EVENT, place.namespace, fields=about)).items:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)

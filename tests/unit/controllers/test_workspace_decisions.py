@@ -11,6 +11,7 @@ from footplate.api import Workspace, WorkspaceStatus
 from footplate.api.workspace import WorkspacePhase, owner_slug
 from footplate.controllers import kinds, loop
 from footplate.controllers.cluster import Claim, Pod
+from footplate.controllers.workspace.controller import said
 from footplate.controllers.workspace.desired import desired
 from footplate.controllers.workspace.names import desired as slices
 from footplate.controllers.workspace.observed import Observed
@@ -107,6 +108,40 @@ def test_what_no_decision_can_be_made_about_fails_for_good_unless_it_has_a_pod()
     running = after(workspace(), observed(running_pod()))
     told = unworkable(running, "It cannot be run.", NOW)
     assert (told.phase, told.message) == (WorkspacePhase.RUNNING, "It cannot be run.")
+
+
+def claim(uid: str = "c", **metadata: Any) -> Claim:
+    return msgspec.structs.replace(HOME, metadata=msgspec.structs.replace(HOME.metadata, uid=uid, **metadata))
+
+
+def test_a_home_that_is_being_deleted_is_spoken_of_while_it_can_be_saved() -> None:
+    ws = after(workspace(), observed(running_pod()))
+    going = replace(observed(running_pod()), home=claim(deletion_timestamp=NOW))
+    told = after(ws, going)
+    condition = find_condition(told.status.conditions, "StorageReady")
+    assert condition is not None
+    assert (condition.status, condition.reason) == ("False", "Deleting")
+    assert "save what is in it now" in (told.status.message or "")
+    assert [event.reason for event in said(ws.status, told.status)] == ["HomeDeleting"]
+    assert said(told.status, after(told, going).status) == []
+    stopped = Workspace(ws.metadata, workspace(desiredState="Stopped").spec, ws.status)
+    assert after(stopped, replace(observed(), home=claim())).status.message == "It is stopped. Its home is kept."
+    assert after(stopped, replace(going, pod=None)).status.message == "It is stopped. Its home is being deleted."
+    gone = after(stopped, replace(observed(), home=None)).status.message
+    assert gone == "It is stopped. Its home was deleted: the next start makes a new, empty one."
+
+
+def test_a_new_home_in_the_place_of_a_deleted_one_is_never_taken_for_it() -> None:
+    ws = after(workspace(), observed(running_pod()))
+    assert ws.status.home_uid == "c"
+    again = replace(observed(running_pod()), home=claim("another"))
+    told = after(ws, again)
+    assert told.status.home_uid == "another"
+    assert told.status.message == "It is running. Its former home was deleted: this one is new and empty."
+    assert [event.reason for event in said(ws.status, told.status)] == ["HomeReplaced"]
+    assert after(told, again).status == told.status
+    restarted = Workspace(msgspec.structs.replace(told.metadata, generation=3), told.spec, told.status)
+    assert after(restarted, again).status.message == "It is running."
 
 
 def test_a_changed_spec_begins_anew() -> None:
