@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -108,7 +108,7 @@ def namespace(name: str, level: str, opts: pulumi.ResourceOptions) -> kubernetes
         kubernetes.networking.v1.NetworkPolicy(
             f"{name}-{rule}",
             metadata={"name": rule, "namespace": made.metadata["name"]},
-            spec={"podSelector": {}, **spec},
+            spec=cast(Any, {"podSelector": {}, **spec}),
             opts=opts,
         )
     return made

@@ -41,7 +41,8 @@ async def _list(cluster: Cluster, kind: Kind, namespace: str | None) -> list[dic
 
 
 def _of_a_stack(item: dict[str, Any]) -> bool:
-    return (item["metadata"].get("labels") or {}).get(_MANAGED_BY) == "pulumi"
+    labels: dict[str, str] = item["metadata"].get("labels") or {}
+    return labels.get(_MANAGED_BY) == "pulumi"
 
 
 def _size(claim: dict[str, Any]) -> int:
