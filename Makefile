@@ -11,6 +11,7 @@ SHELL := /bin/bash
 STACK ?= local
 UV = $(shell ./scripts/uv)
 RUN = $(UV) run --frozen
+PLAIN = $(UV) run --frozen --no-default-groups
 ROOT = $(filter 0,$(shell id -u))
 export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
@@ -31,11 +32,11 @@ endif
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-up: ## a running platform, a workspace and a distributed training job
-	@$(RUN) footplate bringup --stack $(STACK) $(if $(YES),--yes)
+up: ## a running platform, a workspace and a distributed training job (GPU=H100:4 CONTEXT=… REGISTRY=… YES=1)
+	@$(PLAIN) footplate bringup --stack $(STACK) $(if $(YES),--yes)
 
 down: ## removes all that `make up` made; builds stay in the cache
-	@$(RUN) footplate teardown --yes --stack $(STACK)
+	@$(PLAIN) footplate teardown --yes --stack $(STACK)
 
 lint: ## format, lint, types, layers
 	@$(RUN) ruff format --check .
