@@ -7,12 +7,15 @@ from components.assembly import assemble
 
 settings = pulumi.Config()
 keys = stack.secret(settings, "objectStoreAccessKey"), stack.secret(settings, "objectStoreSecretKey")
-platform, foundation = assemble(stack.read(settings), keys)
+config = stack.read(settings)
+platform, foundation = assemble(config, keys)
 
 pulumi.export("version", platform.version)
 pulumi.export("namespace", platform.namespace)
 pulumi.export("teams", platform.teams)
 pulumi.export("environments", {name: spec.image for name, spec in platform.environments.items()})
 pulumi.export("objectStore", platform.object_store)
+if config.provider != "local":
+    pulumi.export("cluster", foundation.cluster.id)
 if foundation.ingress is not None:
     pulumi.export("nameServers", foundation.ingress.name_servers)

@@ -169,6 +169,12 @@ def _nat(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     yield Charge("Cloud NAT", "gcp", plan.region(resource), [option], note=note)
 
 
+def _address(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
+    """Those within a network cost nothing."""
+    if resource.get("addressType") != "INTERNAL":
+        yield _fee("external address", resource, plan, "external-address")
+
+
 def _disk(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     yield _storage("disk", resource, plan, f"disk:{resource.get('type') or 'pd-standard'}", resource.number("size"))
 
@@ -209,6 +215,8 @@ RULES: Final[dict[str, Rule]] = {
     "gcp:container/nodePool:NodePool": _node_pool,
     "gcp:compute/instance:Instance": _instance,
     "gcp:compute/routerNat:RouterNat": _nat,
+    "gcp:compute/address:Address": _address,
+    "gcp:compute/globalAddress:GlobalAddress": _address,
     "gcp:compute/disk:Disk": _disk,
     "gcp:filestore/instance:Instance": _filestore,
     "gcp:lustre/instance:Instance": _lustre,
@@ -248,6 +256,7 @@ FREE_MODULES: Final[Sequence[str]] = (
     "gcp:networkservices/",
     "gcp:compute/network:",
     "gcp:compute/networkPeering",
+    "gcp:compute/networkAttachment",
     "gcp:compute/subnetwork",
     "gcp:compute/router:",
     "gcp:compute/route:",

@@ -219,6 +219,7 @@ def test_machines_of_a_launch_template_are_found_by_what_depends_on_what() -> No
         (node_group(instanceTypes=UNKNOWN), "known only after the update"),
         (planned("aws:rds/instance:Instance", {}), "there is no price rule for aws:rds/instance:Instance"),
         (planned("aws:ebs/volume:Volume", {"type": "io2", "size": 10}), "no price of disk:io2"),
+        (planned("gcp:compute/address:Address", {"region": "us-central1"}), "no price of external-address"),
         (node_pool({"machineType": "a4-highgpu-8g"}, nodeCount=1), "no price of a4-highgpu-8g"),
         (node_pool({"machineType": UNKNOWN}), "known only after the update"),
     ],
@@ -264,6 +265,11 @@ def test_the_region_is_the_resources_then_its_providers_then_the_stacks() -> Non
 def test_what_costs_nothing_by_itself_is_not_listed() -> None:
     types = ["aws:ec2/vpc:Vpc", "aws:iam/role:Role", "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"]
     assert cost(*(planned(type, {}) for type in types)).data()["complete"]
+
+
+def test_an_address_within_a_network_costs_nothing() -> None:
+    found = cost(planned("gcp:compute/globalAddress:GlobalAddress", {"addressType": "INTERNAL"}))
+    assert (found.lines, found.missing) == ([], [])
 
 
 def test_data_for_scripts_names_every_price_with_source_and_date() -> None:
