@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import aclosing
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from footplate.cli.exit_codes import ExitCode, exit_code
 from footplate.cli.group import group
 from footplate.cli.options import ContextOption, KubeconfigOption, TeamOption
 from footplate.cli.output import Output, OutputOption, colourful, print_data, styled
-from footplate.errors import BadUsage, Refused
+from footplate.errors import BadUsage, MachineLacks
 
 if TYPE_CHECKING:
     from footplate.client.doctor.finding import Finding
@@ -63,7 +63,11 @@ def doctor(
     With --cloud: the account's identity, APIs, machines, quotas and permissions, or what is left of a cluster.
     """
     if cloud is not None:
-        _tell(_account(cloud, stack, leftovers, region or "", project or "", cwd), output)
+        if find_spec("footplate.cli.account") is None:
+            raise MachineLacks("This footplate does not look at cloud accounts.", "use that of Footplate's repository")
+        from footplate.cli.account import examined
+
+        _tell(examined(cloud.value, stack, leftovers, region or "", project or "", cwd), output)
     if stack or leftovers or region or project:
         raise BadUsage("--stack, --leftovers, --region and --project are of a cloud account", "add --cloud aws or gcp")
     from footplate.client.doctor.checks import examine
@@ -79,31 +83,6 @@ def doctor(
         return found
 
     _end(asyncio.run(run()), output)
-
-
-def _account(
-    cloud: Cloud, stack: str | None, leftovers: str | None, region: str, project: str, cwd: Path
-) -> Iterator[Finding]:
-    from footplate.engine.planning import asked_by
-
-    asked, account = asked_by(cwd, stack, cloud.value, region, os.environ)
-    match cloud:
-        case Cloud.AWS:
-            from footplate.client.doctor.cloud import aws, aws_leftovers
-
-            session = aws.session_for(asked.region)
-            if leftovers:
-                return aws_leftovers.examine(session, asked.region, leftovers)
-            return aws.examine(session, asked, account)
-        case Cloud.GCP:
-            from footplate.client.doctor.cloud import gcp, gcp_leftovers
-            from footplate.client.doctor.finding import failed
-
-            try:
-                clients = gcp.clients_for(project or account)
-            except Refused as error:
-                return iter([failed("identity", error)])
-            return gcp_leftovers.examine(clients, leftovers) if leftovers else gcp.examine(clients, asked)
 
 
 def _tell(findings: Iterator[Finding], output: Output) -> None:

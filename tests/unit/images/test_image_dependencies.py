@@ -21,7 +21,10 @@ DISTRIBUTIONS = {
 OPTIONAL = {"cryptography"}
 
 #: Sources that lie in the image and are not run there, the SDK for other images; or that its Dockerfile removes again.
-_REMOVED = tuple(f"footplate/cli/{name}.py" for name in ("bringup", "cluster", "images", "stack"))
+_REMOVED = (
+    *(f"footplate/cli/{name}.py" for name in ("account", "bringup", "cluster", "images", "stack")),
+    "footplate/client/doctor/cloud/",
+)
 NOT_RUN = {"platform": ("footplate/client/", "footplate/sdk.py"), "jupyter": _REMOVED, "pytorch": _REMOVED}
 
 
