@@ -29,7 +29,7 @@ _AWS: Final[Mapping[str, Mapping[str, Gpus]]] = {
     "p4de": _row("A100-80GB", **{"24xlarge": 8}),
     "p4d": _row("A100-40GB", **{"24xlarge": 8}),
     "p3": _row("V100", **{"2xlarge": 1, "8xlarge": 4, "16xlarge": 8}),
-    "p3dn": _row("V100-32GB", **{"24xlarge": 8}),
+    "p3dn": _row("V100", **{"24xlarge": 8}),
     "g7e": _row(
         "RTX-PRO-6000", **{"2xlarge": 1, "4xlarge": 1, "8xlarge": 1, "12xlarge": 2, "24xlarge": 4, "48xlarge": 8}
     ),
@@ -37,7 +37,7 @@ _AWS: Final[Mapping[str, Mapping[str, Gpus]]] = {
     "g6": _row("L4", **_ONE, **{"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}),
     "gr6": _row("L4", **{"4xlarge": 1, "8xlarge": 1}),
     "g5": _row("A10G", **_ONE, **{"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}),
-    "g4dn": _row("T4", **_ONE, **{"12xlarge": 4}),
+    "g4dn": _row("T4", **_ONE, **{"12xlarge": 4, "metal": 8}),
 }
 _GCP: Final[Mapping[str, Gpus]] = {
     "a4x-highgpu-4g": Gpus("GB200", 4),
@@ -85,6 +85,8 @@ def vcpus(cloud: str, machine: str) -> int | None:
     if cloud == "gcp":
         found = re.fullmatch(r"[a-z0-9]+-(?:standard|highmem|highcpu)-(\d+)(?:-lssd)?", machine)
         return int(found[1]) if found else _GCP_VCPUS.get(machine)
+    if machine in _METAL_VCPUS:
+        return _METAL_VCPUS[machine]
     family, _, size = machine.partition(".")
     found = re.fullmatch(r"(\d*)xlarge", size)
     if found:
@@ -94,6 +96,7 @@ def vcpus(cloud: str, machine: str) -> int | None:
     return 2 if size in ("nano", "micro", "small", "medium", "large") else None
 
 
+_METAL_VCPUS: Final = {"g4dn.metal": 96}
 _GCP_VCPUS: Final = {
     **{f"a2-highgpu-{n}g": 12 * n for n in (1, 2, 4, 8)},
     **{f"a2-ultragpu-{n}g": 12 * n for n in (1, 2, 4, 8)},

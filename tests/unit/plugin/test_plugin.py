@@ -46,6 +46,20 @@ async def test_a_component_is_constructed_for_a_program_in_any_language(tmp_path
     assert quota.inputs["spec"]["hard"] == {"requests.cpu": "64", "requests.nvidia.com/gpu": "8"}
 
 
+async def test_a_whole_platform_is_constructed_from_the_arguments_of_a_stack(tmp_path: Path) -> None:
+    config = yaml.safe_load((ROOT / "stacks" / "Pulumi.dev-aws.yaml").read_text())["config"]
+    args = {key.removeprefix("footplate:"): value for key, value in config.items()}
+    args |= {"platformImage": "example.com/platform:1", "standardEnvironments": []}
+    events: list[Event] = []
+    result = await stack(tmp_path, "TrainingPlatform", args).preview(events.append)
+    assert result.outputs["constructed"]["state"] == ["namespace", "objectStore", "teams", "version"]
+    made = [event.step for event in events if isinstance(event, StepDone) and event.step.op is Op.CREATE]
+    (pool,) = [step for step in made if step.type == "kubernetes:karpenter.sh/v1:NodePool" and step.name == "l4"]
+    assert pool.urn.split("::")[2].startswith("footplate:index:TrainingPlatform$")
+    assert str(pool.inputs["spec"]["limits"]["nvidia.com/gpu"]) == "2"
+    assert {"team-research"} <= {s.inputs["metadata"]["name"] for s in made if s.type == "kubernetes:core/v1:Namespace"}
+
+
 async def test_a_wrong_argument_is_named_as_in_the_stacks_config(tmp_path: Path) -> None:
     wrong = {"provider": "local", "gpuPools": [{"name": "train", "gpu": "H100", "minNodes": 5, "maxNodes": 2}]}
     with pytest.raises(ProgramFailed) as caught:
