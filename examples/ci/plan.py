@@ -99,13 +99,13 @@ def _plan(stack: str, project: Path, pack: Path) -> Plan:
             command, env={**environ, "FOOTPLATE_DATA": state}, capture_output=True, text=True, check=False
         )
     try:
-        preview = json.loads(ran.stdout)
+        preview: dict[str, Any] = json.loads(ran.stdout)
     except ValueError:
-        preview = {}
-    report = read({"stack": stack, **preview})
-    if ran.returncode and not report.mandatory:
-        report = read({"stack": stack, **preview}, ran.stderr.strip() or f"it ended with exit code {ran.returncode}")
-    return Plan(stack, preview, report)
+        preview = {"error": f"exit code {ran.returncode}"}
+    preview["stack"] = preview.get("stack") or stack
+    if preview["error"]:
+        preview["error"] = ran.stderr.strip() or preview["error"]  # it has the traceback and the remedy too
+    return Plan(stack, preview, read(preview))
 
 
 def _earlier(folder: Path | None, stack: str) -> Plan | None:

@@ -229,7 +229,8 @@ def _run(
                     display(event)
 
             async def run() -> Result:
-                return await operation(observe)
+                with report.failing():
+                    return await operation(observe)
 
             return asyncio.run(run())
     except ProgramFailed as error:

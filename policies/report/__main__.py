@@ -37,7 +37,7 @@ def main() -> int:
         print(shown, end="")
     else:
         given.output.write_text(shown)
-    return 1 if any(report.mandatory for report in reports) else 0
+    return 1 if any(report.mandatory or report.error for report in reports) else 0
 
 
 def version() -> str:

@@ -65,8 +65,10 @@ class Report:
         return [found for found in self.findings if found.level == "advisory"]
 
 
-def read(preview: Mapping[str, Any], error: str = "") -> Report:
-    report = Report(str(preview.get("stack") or ""), error=error)
+def read(preview: Mapping[str, Any]) -> Report:
+    refused = any(given.get("mandatory") for given in mappings(preview.get("policies")))
+    # The error of a preview that policies refuse is their findings.
+    report = Report(str(preview.get("stack") or ""), error="" if refused else str(preview.get("error") or ""))
     for given in mappings(preview.get("policies")):
         policy, urn, location = str(given["policy"]), str(given["urn"]), str(given.get("declared") or "")
         message = str(given["message"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from footplate.engine import paths
 from footplate.engine.changes import Change
 from footplate.engine.events import Event, Finished, Op, Phase, Priced, Said, Step, StepDone, Violation
 from footplate.engine.values import masked
+from footplate.errors import FootplateError
 
 
 class Report:
@@ -25,6 +28,7 @@ class Report:
         self._declared: dict[str, str] = {}
         self._outputs: dict[str, Any] = {}
         self._seconds = 0.0
+        self._error = ""
         self._cost: dict[str, Any] | None = None
 
     def __call__(self, event: Event) -> None:
@@ -55,6 +59,15 @@ class Report:
             case _:
                 pass
 
+    @contextmanager
+    def failing(self) -> Generator[None]:
+        """An error that passes is why the run came to no end."""
+        try:
+            yield
+        except FootplateError as error:
+            self._error = error.message
+            raise
+
     def _placed(self, violation: dict[str, Any]) -> dict[str, Any]:
         """With the place in the program that declares the resource, which is known only once its step is done."""
         declared = self._declared.get(violation["urn"])
@@ -72,6 +85,7 @@ class Report:
             "outputs": self._outputs,
             "cost": self._cost,
             "seconds": round(self._seconds, 3),
+            "error": self._error,
         }
 
 

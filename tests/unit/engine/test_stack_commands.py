@@ -74,6 +74,7 @@ def test_a_report_comes_also_when_it_fails(data: dict[str, str]) -> None:
     report = json.loads(failed.stdout)
     assert {p["policy"] for p in report["policies"] if p["mandatory"]} == {"no-public-bucket", "few-buckets"}
     assert "2 violations of mandatory policies" in failed.stderr
+    assert report["error"] == "2 violations of mandatory policies: nothing was changed"
 
 
 def test_a_preview_says_what_the_stack_costs(data: dict[str, str], tmp_path: Path) -> None:

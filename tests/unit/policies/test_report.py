@@ -116,11 +116,15 @@ def test_a_finding_is_the_same_one_when_its_numbers_change(report: Report) -> No
 
 
 def test_a_preview_that_failed_is_not_taken_for_one_without_findings() -> None:
-    failed = read({"stack": "platform/dev", "policies": []}, error="the program failed")
+    failed = read({"stack": "platform/dev", "policies": [], "error": "the program failed"})
     assert "came to no end, so there may be more: the program failed" in text(failed)
     document = sarif([failed], "1")
     Sarif.model_validate(document)
     assert document["runs"][0]["invocations"][0]["executionSuccessful"] is False
+
+
+def test_the_error_of_a_preview_that_policies_refuse_is_their_findings() -> None:
+    assert read({**PREVIEW, "error": "3 violations of mandatory policies: nothing was changed"}).error == ""
 
 
 def report_command(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -137,5 +141,7 @@ def test_the_command_fails_where_something_must_change(tmp_path: Path) -> None:
     passed = report_command("--format", "json", given=advisory)
     assert passed.returncode == 0
     assert json.loads(passed.stdout)["summary"]["advisory"] == 1
+    incomplete = json.dumps({**PREVIEW, "policies": [], "error": "no such zone"})
+    assert report_command(given=incomplete).returncode == 1
     unread = report_command(given="{}")
     assert (unread.returncode, "is not what `footplate preview --output json` prints" in unread.stderr) == (2, True)
