@@ -51,6 +51,18 @@ class Resources(Wire, frozen=True):
     gpu: Gpu | None = None
 
 
+#: What a dataset's path must not be: expressions that match it, and why.
+MISPLACED = (
+    (r"(^|/)\.\.?(/|$)", "must not have . or .. in it"),
+    (
+        "^/(bin|boot|dev|etc|footplate|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr)(/|$)",
+        "must not be a directory of the system or of the platform, such as /etc, /usr or /footplate, or in one",
+    ),
+    ("^/home(/footplate)?$", "must not be home itself: name a directory in it"),
+)
+DATASET_PATH = "^(/[^/]+)+$"
+
+
 class Dataset(Wire, frozen=True):
     name: Annotated[str, Meta(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=50)]
     uri: Annotated[
@@ -64,7 +76,9 @@ class Dataset(Wire, frozen=True):
     path: (
         Annotated[
             str,
-            Meta(pattern="^/", max_length=512, description="Where it appears in the container; default /data/<name>."),
+            Meta(max_length=512, description="Where it appears in the container; default /data/<name>."),
+            Meta(extra_json_schema={"pattern": DATASET_PATH}),
+            rules(*((f"!self.matches(r'{form}')", f"path {text}") for form, text in MISPLACED)),
         ]
         | None
     ) = None
@@ -79,4 +93,10 @@ Datasets = Annotated[
     tuple[Dataset, ...],
     Meta(max_length=32),
     Meta(extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+    rules(
+        (
+            "self.all(a, self.exists_one(b, (has(a.path) ? a.path : '/data/' + a.name) == (has(b.path) ? b.path : '/data/' + b.name)))",
+            "two datasets have one path",
+        )
+    ),
 ]

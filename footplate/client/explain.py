@@ -6,6 +6,7 @@ import re
 
 from footplate import errors as e
 from footplate.api import duration, quantity
+from footplate.api.resources import DATASET_PATH
 from footplate.client.target import HOW_TO_GET_A_CLUSTER
 from footplate.errors import FootplateError
 from footplate.kube import errors as kube
@@ -21,6 +22,7 @@ _BOUNDS = (
 )
 _PATTERN = re.compile(r"^match '(.*)'$")
 _FORMS = {
+    DATASET_PATH: "is not an absolute path such as /data/digits",
     duration.PATTERN: "is not a duration such as 90s, 30m, 1h30m or 2d, of at most 9999d",
     quantity.PATTERN: "is not a quantity such as 500m, 2 or 4Gi",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 from footplate.api import crds
 from footplate.api.meta import API_VERSION
+from footplate.api.resources import DATASET_PATH, MISPLACED
 from footplate.client import names
 from footplate.errors import BadUsage
 
@@ -162,16 +164,33 @@ def pairs(words: Sequence[str], what: str) -> dict[str, str]:
 
 
 def datasets(wanted: Mapping[str, str]) -> list[Json]:
-    """Name → `s3://bucket/digits` or `s3://bucket/digits:/where/it/appears`."""
+    """Name → `s3://bucket/digits` or `s3://bucket/digits:/where/it/appears`. Raises BadUsage."""
     found: list[Json] = []
+    paths: dict[str, str] = {}
     for name, rest in wanted.items():
         scheme, separator, place = rest.partition("://")
         address, colon, path = place.rpartition(":/")
         if not separator:
             raise BadUsage(f"Dataset {name}: {rest!r} is no address.", "it starts with s3://, gs:// or pvc://")
+        if ":" in (address if colon else place):
+            raise BadUsage(
+                f"Dataset {name}: what follows a colon in {rest!r} is no absolute path.",
+                f"such as {scheme}://bucket/prefix:/data/{name}; an address with a colon in it goes into a manifest (-f)",
+            )
         dataset = {"name": name, "uri": f"{scheme}://{address if colon else place}"}
         found.append({**dataset, "path": f"/{path}"} if colon else dataset)
+        _placed(name, f"/{path}" if colon else f"/data/{name}", paths)
     return found
+
+
+def _placed(name: str, path: str, taken: dict[str, str]) -> None:
+    wrong = "" if re.search(DATASET_PATH, path) else "is not of the form /data/digits"
+    wrong = wrong or next((text for form, text in MISPLACED if re.search(form, path)), "")
+    if wrong:
+        raise BadUsage(f"Dataset {name}: its path {path} {wrong}.", f"such as /data/{name}")
+    if path in taken:
+        raise BadUsage(f"Datasets {taken[path]} and {name} have one path, {path}.", "give one of them another")
+    taken[path] = name
 
 
 def resources(cpu: str | None, memory: str | None, gpus: int | None, gpu_type: str | None) -> Json:

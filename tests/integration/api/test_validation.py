@@ -16,6 +16,7 @@ from tests.conftest import ApiCluster
 
 NAMESPACE = "default"
 ENV = {"environment": "jupyter"}
+DATA = {"name": "d", "uri": "s3://b/x"}
 JOB = {"environment": "jupyter", "command": ["true"]}
 
 
@@ -60,6 +61,16 @@ async def create(
         (WORKSPACE, {**ENV, "datasets": [{"name": "d", "uri": "ftp://x"}]}, "spec.datasets[0].uri"),
         (WORKSPACE, {**ENV, "datasets": [{"name": "D!", "uri": "s3://b/x"}]}, "spec.datasets[0].name"),
         (WORKSPACE, {**ENV, "datasets": [{"name": "d", "uri": "s3://b/x"}] * 2}, "spec.datasets[1]: Duplicate value"),
+        (WORKSPACE, {**ENV, "datasets": [{**DATA, "path": "/home/../etc"}]}, "path must not have . or .. in it"),
+        (WORKSPACE, {**ENV, "datasets": [{**DATA, "path": "/"}]}, "spec.datasets[0].path"),
+        (WORKSPACE, {**ENV, "datasets": [{**DATA, "path": "relative"}]}, "spec.datasets[0].path"),
+        (TRAINING_JOB, {**JOB, "datasets": [{**DATA, "path": "/etc"}]}, "path must not be a directory of the system"),
+        (TRAINING_JOB, {**JOB, "datasets": [{**DATA, "path": "/lib/x"}]}, "path must not be a directory of the system"),
+        (
+            WORKSPACE,
+            {**ENV, "datasets": [DATA, {**DATA, "name": "e", "path": "/data/d"}]},
+            "two datasets have one path",
+        ),
         (WORKSPACE, {**ENV, "team": "Red Team"}, "spec.team"),
         (TRAINING_JOB, {"environment": "jupyter"}, "spec.command: Required value"),
         (TRAINING_JOB, {**JOB, "command": []}, "spec.command"),

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,29 @@ def test_datasets(words: str, expected: dict[str, str]) -> None:
 def test_a_dataset_without_an_address_is_refused() -> None:
     with pytest.raises(BadUsage, match="is no address"):
         manifests.datasets({"d": "/local/path"})
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("s3://b/x:relative", "no absolute path"),
+        ("s3://b/x:/home/../etc", "must not have . or .. in it"),
+        ("s3://b/x:/", "is not of the form /data/digits"),
+        ("s3://b/x:/data//d", "is not of the form"),
+        ("s3://b/x:/etc", "must not be a directory of the system"),
+        ("pvc://c/x:/usr/lib/python3", "must not be a directory of the system"),
+        ("s3://b/x:/footplate/code", "or of the platform"),
+        ("s3://b/x:/home/footplate", "must not be home itself"),
+    ],
+)
+def test_a_path_at_which_no_data_can_be_is_refused(words: str, says: str) -> None:
+    with pytest.raises(BadUsage, match=f"Dataset d: .*{re.escape(says)}"):
+        manifests.datasets({"d": words})
+
+
+def test_two_datasets_at_one_path_are_refused() -> None:
+    with pytest.raises(BadUsage, match="Datasets a and b have one path, /data/a"):
+        manifests.datasets({"a": "s3://b/x", "b": "s3://b/y:/data/a"})
 
 
 def test_pairs() -> None:
