@@ -1,6 +1,6 @@
 """Starts the processes of one node of a job: ``python3 launch.py --launcher torchrun|jax -- command argument…``.
 
-One file, standard library only, Python 3.8 or newer: it runs with the Python of whatever image the job has. It is the
+One file, standard library only, Python 3.8 or newer: it runs with the Python of whatever image the job has. It may be the
 container's first process. It waits until the first node's name resolves, starts NPROC_PER_NODE processes with their
 rendezvous variables, forwards SIGTERM, stops all when one fails, and ends with the code of the first that failed:
 128 + n where signal n killed it, 143 where SIGTERM ended the job, 75 where the end is temporary (the first node cannot

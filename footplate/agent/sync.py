@@ -18,14 +18,21 @@ from threading import Event
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
     stop = Event()
+    loading = True
+    root = Path(environment.get("FOOTPLATE_CHECKPOINT_DIR") or "/footplate/checkpoints")
+
+    def asked(_number: int, _frame: object) -> None:
+        if loading and not any(root.glob("step-*")):
+            os._exit(0)  # a job that failed at once has nothing to upload: its logs do not wait for the imports
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    # Imported only now: a job that fails at once ends its sidecar before these are loaded.
+        signal.signal(number, asked)
     from footplate.agent import ending, upload
     from footplate.agent.ending import AgentError, AtFault
     from footplate.agent.store import Store
 
-    root = Path(environment.get("FOOTPLATE_CHECKPOINT_DIR") or "/footplate/checkpoints")
+    loading = False
     try:
         root.mkdir(parents=True, exist_ok=True)
         uri = environment.get("FOOTPLATE_CHECKPOINT_URI")

@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     span("--start-timeout", bounds.start, "from getting a node to being ready")
     span("--stop-timeout", bounds.stop, "for the pods of a failed attempt to end, beside their grace")
+    span("--last-words", bounds.last_words, "for a failed rank's pod to end, before the others are ended")
     span("--node-lost", bounds.node_lost, "from a node's silence until its ranks count as lost")
     span("--early", bounds.early, "what ends sooner after its start counts as a failed start")
     span("--first-delay", bounds.first_delay, "before the start after a failed one; doubles with each")

@@ -12,6 +12,8 @@ class Bounds:
     """A workspace or attempt that ended sooner than this after it was ready counts as a failed start."""
     stop: timedelta = timedelta(minutes=3)
     """For the pods of a failed attempt to end, beside their grace: after it the next attempt does not wait for them."""
+    last_words: timedelta = timedelta(seconds=10)
+    """For a rank whose process has ended to end altogether, before the others are ended: then its logs stay."""
     node_lost: timedelta = timedelta(seconds=30)
     """From the moment a node is said not to answer until its ranks count as lost, without waiting for their eviction."""
     failed_starts: int = 5

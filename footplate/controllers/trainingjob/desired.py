@@ -15,7 +15,7 @@ from footplate.controllers.children import Child
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob import shape, sizing
 from footplate.controllers.trainingjob.attempts import deadline, retry_time
-from footplate.controllers.trainingjob.lingering import lingering
+from footplate.controllers.trainingjob.lingering import ending_by_itself, lingering
 from footplate.controllers.trainingjob.observed import Observed, attempt_name, current, last_attempt
 from footplate.controllers.trainingjob.queueing import Queueing, choose
 from footplate.controllers.trainingjob.shape import Form
@@ -37,7 +37,7 @@ def desired(job: TrainingJob, observed: Observed, now: datetime) -> tuple[Child,
     if number in observed.jobs:
         if _without_logs(job, observed, number):
             return tuple(child for child in kept if child.name != attempt_name(job, number))
-        return (*_around(job, observed, number), *kept, *_kept_pods(job, observed, number))
+        return (*_around(job, observed, number), *kept, *_kept_pods(job, observed, number, now))
     if not may_start(job, observed, now):
         return tuple(kept)
     made = start(job, observed, now)
@@ -59,15 +59,17 @@ def _kept_job(job: TrainingJob, number: int) -> Child:
     return Child(kinds.JOB, attempt_name(job, number), None)
 
 
-def _kept_pods(job: TrainingJob, observed: Observed, number: int) -> list[Child]:
+def _kept_pods(job: TrainingJob, observed: Observed, number: int, now: datetime) -> list[Child]:
     """Once one of them is known to be lost, the others end at the same time, not after it.
 
-    One whose process has ended stays for its logs, though its agent may still run.
+    One whose process has ended stays for its logs, though its agent may still run. While it does, none is ended: the
+    Job would be failed by that, and Kubernetes would remove all that have not ended, logs and all.
     """
     pods = observed.pods.get(number, ())
     last = last_attempt(job)
     if last is not None and last.number == number and last.cause is not None:
-        pods = [pod for pod in pods if pod.over]
+        until = ending_by_itself(pods, observed)
+        pods = pods if until is not None and now < until else [pod for pod in pods if pod.over]
     return [Child(kinds.POD, pod.name, None) for pod in pods]
 
 

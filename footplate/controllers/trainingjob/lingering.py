@@ -15,6 +15,13 @@ def lingering(pods: Iterable[Pod], observed: Observed, now: datetime) -> list[Po
     return [pod for pod in pods if not pod.ended and now < (let_go(pod, observed) or datetime.max.replace(tzinfo=UTC))]
 
 
+def ending_by_itself(pods: Iterable[Pod], observed: Observed) -> datetime | None:
+    """Until when the pods whose process has ended have time to end altogether."""
+    mains = [pod.container("main") for pod in pods if pod.over and not pod.ended and not pod.leaving]
+    ends = [main.state.terminated.finished_at for main in mains if main is not None and main.state.terminated]
+    return max((end + observed.bounds.last_words for end in ends if end is not None), default=None)
+
+
 def let_go(pod: Pod, observed: Observed) -> datetime | None:
     """At the end of its grace where its node is known to be lost, some time later where nothing is known."""
     due = pod.metadata.deletion_timestamp

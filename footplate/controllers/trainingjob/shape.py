@@ -97,7 +97,8 @@ def pod_spec(job: TrainingJob, number: int, form: Form) -> Json:
         "containers": [_main(job, number, form)],
         "volumes": [podshape.SHARED_VOLUME, podshape.SHM_VOLUME, *podshape.dataset_volumes(spec.datasets)],
         **placement(podshape.placement(spec.resources.gpu, platform), form.avoided),
-        **_first_process(spec.launcher),
+        # A container's first process ignores a SIGTERM that comes before it handles it: none of these is the first.
+        "shareProcessNamespace": True,
     }
 
 
@@ -119,11 +120,6 @@ def placement(fields: Json, avoided: Avoided) -> Json:
     else:
         of_nodes[preferred] = [{"weight": 100, "preference": {"matchFields": [name]}} for name in names]
     return {**fields, "affinity": {**affinity, "nodeAffinity": of_nodes}}
-
-
-def _first_process(launcher: Launcher) -> Json:
-    """A program that is its container's first process ignores SIGTERM unless it handles it: it must not be the first."""
-    return {"shareProcessNamespace": True} if launcher is Launcher.NONE else {}
 
 
 def checkpoint_uri(job: TrainingJob, team: Team) -> str:

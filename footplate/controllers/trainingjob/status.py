@@ -19,7 +19,7 @@ from footplate.controllers.trainingjob import fate as fates
 from footplate.controllers.trainingjob import ordered
 from footplate.controllers.trainingjob.desired import start
 from footplate.controllers.trainingjob.goodput import goodput
-from footplate.controllers.trainingjob.lingering import let_go, lingering
+from footplate.controllers.trainingjob.lingering import ending_by_itself, let_go, lingering
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt
 from footplate.controllers.trainingjob.ordered import ordered_end
 from footplate.controllers.trainingjob.progress import noted
@@ -147,6 +147,7 @@ def next_look(job: TrainingJob, observed: Observed, now: datetime) -> timedelta 
     batch = observed.jobs.get(current(job))
     if batch is not None:
         due += fates.looks(job, observed)
+        due.append(ending_by_itself(_pods(job, observed), observed))
         if last is not None and last.end is None:
             due += ordered.looks(job, last, observed, now)
         if batch.metadata.creation_timestamp is not None and len(_pods(job, observed)) < nodes_of(job, observed):

@@ -84,12 +84,12 @@ async def test_a_server_that_keeps_ending_fails_the_workspace_with_its_exit_code
         await place.new_pod("demo", seen)
         await node.running("demo")
         await place.until_workspace("demo", runs)
-        await node.ended("demo", 1, message="Traceback\nImportError: no module named jupyterlab\n")
+        await node.ended("demo", 1, message="Traceback\nOSError: no port is free\n")
         ws = await place.until_workspace("demo", lambda w, n=restarts: w.status.restarts == n)
     assert ws.status.phase is WorkspacePhase.FAILED
     assert ws.status.message == (
         "It ended 5 times in a row soon after its start; the last time, its process failed with exit code 1: "
-        "ImportError: no module named jupyterlab. Correct the cause, then stop it and start it again."
+        "OSError: no port is free. Correct the cause, then stop it and start it again."
     )
     pod = await place.client.get(kinds.POD, "demo", place.namespace)
     assert pod["status"]["phase"] == "Failed", "the last pod is kept for its logs"

@@ -11,6 +11,8 @@ from benchmarks import bare_platform
 from footplate.api.platform import ObjectStore
 from footplate.api.trainingjob import CauseClass, JobPhase
 from footplate.api.workspace import WorkspacePhase
+from footplate.client.logs.sources import job_lines
+from footplate.client.session import Session
 from footplate.controllers import kinds
 from footplate.kube.client import Client
 from footplate.kube.connection import Connection, load_connection
@@ -126,6 +128,16 @@ async def test_a_program_that_fails_is_quoted(place: Place) -> None:
     )
     job = await place.until_job("bad", lambda j: j.status.phase is JobPhase.FAILED, PATIENCE)
     assert job.status.message == "It failed: its process failed with exit code 1: ValueError: the loss is nan."
+
+    script = "import os, time\nif os.environ['RANK'] == '1':\n    raise ValueError('the loss is nan')\ntime.sleep(300)"
+    await place.job("both", nodes=2, command=["python3", "-c", script], resources=SMALL)
+    job = await place.until_job("both", lambda j: j.status.phase is JobPhase.FAILED, PATIENCE)
+    assert "ValueError: the loss is nan (node rank 1)" in (job.status.message or "")
+    async with Session(
+        connection=place.connection, team=place.team, environ={"FOOTPLATE_SYSTEM_NAMESPACE": place.system}
+    ) as session:
+        lines = [line.text async for line in job_lines(session, "both", rank=1)]
+    assert any(b"ValueError: the loss is nan" in line for line in lines)
 
     await place.job("none", command=["no-such-program"], launcher="none", resources=SMALL)
     job = await place.until_job("none", lambda j: j.status.phase is JobPhase.FAILED, PATIENCE)

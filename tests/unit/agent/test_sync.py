@@ -42,7 +42,7 @@ def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
 
 
 def catches_sigterm(process: subprocess.Popen[str]) -> bool:
-    """Before that, SIGTERM would end it, as it would not in a container, where it is the first process."""
+    """Before that, SIGTERM ends it."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return bool(int(status.split("SigCgt:")[1].split()[0], 16) & 1 << (signal.SIGTERM - 1))
 
@@ -243,3 +243,20 @@ def test_a_step_saved_again_is_uploaded_again(store: Store, tmp_path: Path, agai
         until(lambda: store.read("step-000000000010/state-0.pt") == again)
         assert stop(process) == 0
     assert complete(store) == [10]
+
+
+def test_asked_to_end_before_it_is_loaded_it_ends_at_once_where_nothing_is_to_be_uploaded(tmp_path: Path) -> None:
+    slow = tmp_path / "slow" / "obstore" / "__init__.py"
+    slow.parent.mkdir(parents=True)
+    slow.write_text("import pathlib, time\npathlib.Path(__file__).with_name('loading').touch()\ntime.sleep(600)\n")
+    root = tmp_path / "checkpoints"
+    path = os.pathsep.join([str(tmp_path / "slow"), str(Path(__file__).parents[3])])
+    environment = {**os.environ, "PYTHONPATH": path, "FOOTPLATE_CHECKPOINT_DIR": str(root)}
+    process = subprocess.Popen([sys.executable, "-m", "footplate.agent.sync"], env=environment)
+    try:
+        until(slow.with_name("loading").exists)
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -112,8 +112,9 @@ def test_a_cause_once_seen_stays_though_its_pod_goes() -> None:
 
 
 def test_when_one_rank_is_lost_the_others_are_ended_with_it() -> None:
-    def pods(tj: TrainingJob, observed: Observed) -> list[str]:
-        return [child.name for child in desired(tj, observed, NOW) if child.resource is kinds.POD]
+    def pods(tj: TrainingJob, observed: Observed, seconds: float = 0) -> list[str]:
+        children = desired(tj, observed, NOW + timedelta(seconds=seconds))
+        return [child.name for child in children if child.resource is kinds.POD]
 
     observed = seen(rank(0, deletionTimestamp=BORN), rank(1))
     running = after(job(nodes=2), seen(rank(0), rank(1)))
@@ -121,6 +122,13 @@ def test_when_one_rank_is_lost_the_others_are_ended_with_it() -> None:
     assert pods(after(running, observed), observed) == []
     failed = seen(rank(0, code=3), rank(1))
     assert pods(after(running, failed), failed) == ["train-1-0-x"], "its logs are still to be read"
+    just = seen(rank(0, code=3, at="2026-01-01T12:00:00Z"), rank(1))
+    ending = after(running, just)
+    assert pods(ending, just) == ["train-1-0-x", "train-1-1-x"], "to end another would fail the Job, and remove both"
+    assert next_look(ending, just, NOW) == timedelta(seconds=10)
+    assert pods(ending, just, seconds=10) == ["train-1-0-x"]
+    over = seen(rank(0, "Failed", code=3, at="2026-01-01T12:00:00Z"), rank(1))
+    assert pods(ending, over) == ["train-1-0-x"], "it has ended altogether"
 
 
 @pytest.mark.parametrize(
