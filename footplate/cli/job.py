@@ -211,6 +211,7 @@ def list_(
     from footplate.api import TrainingJob
     from footplate.cli import human
     from footplate.client import jobs
+    from footplate.client.observing import leaving
 
     async def work(session: Session, live: Live) -> list[Object]:
         del live
@@ -231,7 +232,7 @@ def list_(
         row("Step", lambda pair: pair[1].status.progress.step if pair[1].status.progress else None),
         row("Ran", lambda pair: human.lasted(pair[1].status.started_at, pair[1].status.finished_at)),
         row("Age", lambda pair: human.age(pair[1].metadata.creation_timestamp)),
-        row("Message", lambda pair: pair[1].status.message),
+        row("Message", lambda pair: leaving(pair[1]) or pair[1].status.message),
     )
     print_list(items, columns, output, data=lambda pair: api_object(pair[0]))
 

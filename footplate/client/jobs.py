@@ -16,7 +16,7 @@ from footplate.api.trainingjob import JobPhase
 from footplate.client import environments, names, teams
 from footplate.client.kinds import TRAINING_JOB
 from footplate.client.manifests import Json, overlay
-from footplate.client.observing import Report, read, silent, wait_for
+from footplate.client.observing import Report, read, silent, stays, wait_for
 from footplate.client.session import MANAGER, Session
 from footplate.client.workspaces import Wait
 from footplate.errors import Conflict, NotFound
@@ -97,6 +97,7 @@ async def _create(session: Session, manifest: Json, *, dry_run: bool = False) ->
         try:
             return await session.create(TRAINING_JOB, manifest, dry_run=dry_run)
         except AlreadyExists as error:
+            stays(read(await get(session, name), TrainingJob))
             raise Conflict(
                 f"There is a job {name} in team {(await session.team()).name} already.",
                 f"take another --name, or leave it out; or `footplate job delete {name}` first",
@@ -197,10 +198,13 @@ async def delete(session: Session, name: str) -> None:
 
 
 def ended(state: TrainingJob | None, name: str) -> TrainingJob | None:
-    """Raises NotFound where it was deleted."""
+    """Raises NotFound where it was deleted, Conflict where it is being deleted."""
     if state is None:
         raise NotFound(f"Job {name} is gone: it was deleted.")
-    return state if state.status.phase is not None and state.status.phase.ended else None
+    if state.status.phase is not None and state.status.phase.ended:
+        return state
+    stays(state)
+    return None
 
 
 async def until_ended(session: Session, name: str, wait: Wait) -> TrainingJob:
@@ -214,6 +218,7 @@ async def until_started(session: Session, name: str, wait: Wait) -> TrainingJob:
 
     def judge(state: TrainingJob | None) -> TrainingJob | None:
         if state is not None and state.status.phase is JobPhase.RUNNING:
+            stays(state)
             return state
         return ended(state, name)
 

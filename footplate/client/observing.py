@@ -12,7 +12,7 @@ import msgspec
 from footplate.api import TrainingJob, Workspace
 from footplate.client.kinds import TRAINING_JOB, WORKSPACE
 from footplate.client.session import Session
-from footplate.errors import FootplateError, TimedOut
+from footplate.errors import Conflict, FootplateError, TimedOut
 from footplate.kube.decoding import Object
 from footplate.kube.errors import ApiError, Gone, Unreachable
 from footplate.kube.resource import Resource
@@ -27,6 +27,8 @@ _PAUSE = 1.0
 #: Seconds without an answer after which a cluster counts as gone.
 _LOST = 120.0
 
+
+_HELD = "who set a finalizer takes it away when they are done; then it is gone"
 
 Report = Callable[[str], None]
 """Takes what a person would like to know while they wait; the newest text replaces the one before."""
@@ -116,10 +118,26 @@ def seen(state: Workspace | TrainingJob) -> bool:
     return state.status.observed_generation >= state.metadata.generation
 
 
+def leaving(state: Workspace | TrainingJob) -> str:
+    """Of one that is being deleted, with what that waits for; else empty."""
+    if state.metadata.deletion_timestamp is None:
+        return ""
+    held = ", ".join(state.metadata.finalizers)
+    return f"It is being deleted; these finalizers are not done: {held}." if held else "It is being deleted."
+
+
+def stays(state: Workspace | TrainingJob) -> None:
+    """Raises Conflict where it is being deleted."""
+    if going := leaving(state):
+        raise Conflict(f"{state.kind.removeprefix('Training')} {state.metadata.name}{going.removeprefix('It')}", _HELD)
+
+
 def said(state: Workspace | TrainingJob | None) -> str:
     """What the controllers say of it, in a sentence; empty where there is nothing."""
     if state is None:
         return ""
+    if going := leaving(state):
+        return going
     if not seen(state):
         return "waiting for Footplate's controllers to look at it"
     return state.status.message or state.status.phase or ""

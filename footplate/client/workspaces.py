@@ -14,7 +14,7 @@ from footplate.api.crds import WORKSPACE_NAME_MAX
 from footplate.api.workspace import WorkspacePhase
 from footplate.client import environments, names
 from footplate.client.kinds import WORKSPACE
-from footplate.client.observing import Report, read, seen, silent, wait_for
+from footplate.client.observing import Report, read, seen, silent, stays, wait_for
 from footplate.client.session import MANAGER, Session
 from footplate.errors import Conflict, NotFound, WorkloadFailed
 from footplate.kube.decoding import Object
@@ -45,6 +45,7 @@ async def create(session: Session, name: str | None, spec: Mapping[str, Any], *,
 
 async def _exists(session: Session, name: str, wanted: WorkspaceSpec) -> Conflict:
     found = read(await get(session, name), Workspace)
+    stays(found)
     team = (await session.team()).name
     unlike = differences(wanted, found.spec)
     how = f"open it with `footplate workspace open {name}`"
@@ -133,6 +134,7 @@ async def until_running(session: Session, name: str, wait: Wait) -> Workspace:
     def judge(state: Workspace | None) -> Workspace | None:
         if state is None:
             raise NotFound(f"Workspace {name} is gone: it was deleted.")
+        stays(state)
         if state.spec.desired_state == "Stopped":
             raise Conflict(f"Workspace {name} was stopped.", f"start it with `footplate workspace start {name}`")
         if not seen(state):
@@ -151,6 +153,7 @@ async def until_stopped(session: Session, name: str, wait: Wait) -> Workspace:
     def judge(state: Workspace | None) -> Workspace | None:
         if state is None:
             raise NotFound(f"Workspace {name} is gone: it was deleted.")
+        stays(state)
         if state.spec.desired_state == "Running":
             raise Conflict(f"Workspace {name} was started again.")
         return state if seen(state) and state.status.phase is WorkspacePhase.STOPPED else None

@@ -127,6 +127,7 @@ def list_(
     from footplate.api import Workspace
     from footplate.cli import human
     from footplate.client import workspaces
+    from footplate.client.observing import leaving
 
     async def work(session: Session, live: Live) -> list[Object]:
         del live
@@ -147,7 +148,7 @@ def list_(
         row("GPU", lambda pair: human.gpus(pair[1].spec.resources)),
         row("Owner", lambda pair: pair[1].spec.owner),
         row("Age", lambda pair: human.age(pair[1].metadata.creation_timestamp)),
-        row("Message", lambda pair: pair[1].status.message),
+        row("Message", lambda pair: leaving(pair[1]) or pair[1].status.message),
     )
     print_list(items, columns, output, data=lambda pair: api_object(pair[0]))
 

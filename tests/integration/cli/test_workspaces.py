@@ -134,3 +134,20 @@ def test_unknown_names_bring_the_close_ones(footplate: Footplate, name: str) -> 
 def test_a_generated_name(footplate: Footplate) -> None:
     made = json.loads(footplate("workspace", "create", "--no-wait", "-o", "json").out)
     assert made["metadata"]["name"].startswith("jupyter-")
+
+
+def test_one_that_a_finalizer_holds_is_not_shown_as_alive(footplate: Footplate, platform: Platform, name: str) -> None:
+    def hold(*finalizers: str) -> None:
+        body = {"metadata": {"finalizers": list(finalizers)}}
+        platform.kube(lambda client: client.patch(WORKSPACE, name, body, platform.namespace))
+
+    assert footplate("workspace", "create", name, "--home", "0").code == 0
+    hold("example.com/audit")
+    assert footplate("workspace", "delete", name, "--no-wait").code == 0
+    going = "is being deleted; these finalizers are not done: example.com/audit."
+    assert footplate("workspace", "show", name).out.startswith(f"It {going}")
+    assert "It is being deleted" in footplate("workspace", "list").out
+    for command in ("start", "create", "stop"):
+        refused = footplate("workspace", command, name)
+        assert (refused.code, f"Workspace {name} {going}" in refused.err) == (4, True), refused.err
+    hold()
