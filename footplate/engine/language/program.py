@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import runpy
@@ -53,6 +54,8 @@ def main() -> int:
             root_directory=options.root_directory,
         )
     )
+    # A program makes much and drops little: looking for garbage as often as usual takes a quarter of its time.
+    gc.set_threshold(200_000, 20, 20)
     # Futures that nobody awaits are part of how programs run; asyncio would complain of each.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     loop = asyncio.new_event_loop()
