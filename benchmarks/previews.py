@@ -1,4 +1,4 @@
-"""How long a preview takes: `prod-aws` against an empty program of the same SDKs, and pools by the hundred.
+"""How long a preview takes: `prod-aws` against an empty program of the same SDKs, with policies, and pools by the hundred.
 
 Each preview is a process of its own, as the command is; the best of several counts. CPU seconds too: they stay the same
 on a busy machine.
@@ -59,18 +59,19 @@ def measure() -> list[Taken]:
             _best("empty program", _project(base / "empty", EMPTY), "bench"),
             _best("bare imports", _project(base / "bare", BARE), "bench"),
             _best(STACK, ROOT, STACK),
+            _best("with policies", ROOT, STACK, "--policy-pack", str(ROOT / "policies")),
         ]
         with _pools(base / "pools") as projects:
             found += [_best(f"{count} pools", project, "bench") for count, project in projects]
     return found
 
 
-def _best(name: str, project: Path, stack: str) -> Taken:
-    runs = [_once(project, stack) for _ in range(RUNS)]
+def _best(name: str, project: Path, stack: str, *options: str) -> Taken:
+    runs = [_once(project, stack, *options) for _ in range(RUNS)]
     return Taken(name, min(wall for wall, _ in runs), min(cpu for _, cpu in runs))
 
 
-def _once(project: Path, stack: str) -> tuple[float, float]:
+def _once(project: Path, stack: str, *options: str) -> tuple[float, float]:
     command = [
         sys.executable,
         "-m",
@@ -82,6 +83,7 @@ def _once(project: Path, stack: str) -> tuple[float, float]:
         str(project),
         "-s",
         stack,
+        *options,
     ]
     with tempfile.TemporaryDirectory() as data:
         environ = {**os.environ, "FOOTPLATE_DATA": data, "FOOTPLATE_CACHE": data}
