@@ -7,11 +7,10 @@ import json
 import pulumi
 import pulumi_aws as aws
 
-from footplate.images import catalogue
-from footplate.images.errors import UnknownImage
 from footplate.version import VERSION
 from providers.aws.place import Place
-from providers.contract import ProviderError, Registry, RegistrySpec, StandardImage
+from providers.contract import RegistrySpec
+from providers.standard_images import in_registry
 
 #: Untagged images go after so many days; what has a tag stays, since specs name it.
 UNTAGGED_DAYS = 14
@@ -24,17 +23,8 @@ class AwsRegistry(pulumi.ComponentResource):
         super().__init__("footplate:aws:Registry", "registry", None, opts)
         self._place = place
         self._prefix = asked.prefix.rstrip("/")
-        environments: dict[str, StandardImage] = {}
-        for name in asked.environments:
-            try:
-                image = catalogue.find(name)
-            except UnknownImage as error:
-                raise ProviderError(f"footplate:standardEnvironments: {error}") from error
-            gpu = "torch" in image.packages
-            environments[name] = StandardImage(self._image(name), image.title, image.description, gpu=gpu)
-        platform = asked.platform_image or self._image("platform")
-        self.result = Registry(platform, environments)
-        self.register_outputs({"platform": platform})
+        self.result = in_registry(asked, self._image)
+        self.register_outputs({"platform": self.result.platform_image})
 
     def _image(self, name: str) -> str:
         if self._prefix:
