@@ -138,6 +138,16 @@ class Team(pulumi.ComponentResource):
                 "egress": [{"to": [{"pod_selector": _jobs()}]}],
             },
             # Beside allow-out: for some network plug-ins an address range never holds the cluster's own pods.
+            "allow-names": {
+                "pod_selector": {},
+                "policy_types": ["Egress"],
+                "egress": [
+                    {
+                        "to": [_namespace("kube-system")],
+                        "ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")],
+                    }
+                ],
+            },
             "allow-reports": {
                 "pod_selector": {},
                 "policy_types": ["Egress"],
@@ -160,7 +170,11 @@ def _jobs() -> dict[str, Any]:
 
 
 def _platform() -> dict[str, Any]:
-    return {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": labels.SYSTEM_NAMESPACE}}}
+    return _namespace(labels.SYSTEM_NAMESPACE)
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": name}}}
 
 
 def _subject(member: str) -> dict[str, str]:

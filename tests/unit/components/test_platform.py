@@ -73,6 +73,9 @@ def test_a_team_is_a_closed_namespace(platform: Registered) -> None:
     assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     deny = platform.of(":NetworkPolicy")["research-default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    names = platform.of(":NetworkPolicy")["research-allow-names"]["spec"]["egress"][0]
+    assert names["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
+    assert {(port["port"], port["protocol"]) for port in names["ports"]} == {(53, "UDP"), (53, "TCP")}
 
 
 def test_pods_of_teams_reach_the_collector_and_no_metrics(platform: Registered) -> None:
