@@ -21,6 +21,7 @@ from footplate.api import platform as settings
 from footplate.api.environment import EnvironmentSpec
 from footplate.version import VERSION
 from providers.contract import (
+    GPU_TAINT,
     ObjectStore,
     ObjectStoreSpec,
     Provider,
@@ -154,6 +155,8 @@ def _settings(
         allowed_images=config.allowed_images,
         idle=config.idle,
         autoscaled_gpus=_autoscaled(foundation),
+        gpu_shares=foundation.cluster.gpu_shares,
+        gpu_taints=_tolerated(config, foundation),
     )
 
 
@@ -163,6 +166,13 @@ def _autoscaled(foundation: Foundation) -> dict[str, int]:
     for pool in foundation.pools:
         found[pool.group.gpu] = max(found.get(pool.group.gpu, 0), pool.group.gpus)
     return found
+
+
+def _tolerated(config: PlatformConfig, foundation: Foundation) -> tuple[str, ...]:
+    """Taints that the cloud wants on nodes with GPUs; those that the config adds are to keep pods off."""
+    asked = {taint.key for pool in config.gpu_pools for taint in pool.taints}
+    found = {taint.key for pool in foundation.pools for taint in pool.taints}
+    return tuple(sorted(found - asked - {GPU_TAINT}))
 
 
 def amounts(quota: Quota) -> dict[str, str]:

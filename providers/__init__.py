@@ -10,6 +10,7 @@ from providers.contract import Provider, ProviderError, Site
 PROVIDERS = {
     "local": ("providers.local", "LocalProvider"),
     "aws": ("providers.aws", "AwsProvider"),
+    "gcp": ("providers.gcp", "GcpProvider"),
 }
 
 

@@ -107,7 +107,8 @@ class Cluster:
 
     `name`: of it, known before it is made. `brings`: charts (`providers.charts`) that the cloud has already. `values`: what the charts of others need
     here. `ready`: what must be there before anything is put into the cluster. `metadata_identity`: pods get their own
-    identity at the metadata service's address, so it is not closed to them.
+    identity at the metadata service's address, so it is not closed to them. `gpu_shares`: how nodes tell shares of GPUs
+    apart (`footplate.api.platform`).
     """
 
     kubernetes: kubernetes.Provider
@@ -118,6 +119,7 @@ class Cluster:
     brings: frozenset[str] = frozenset()
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     metadata_identity: bool = False
+    gpu_shares: Literal["resources", "labels"] = "resources"
     ready: Sequence[pulumi.Resource] = ()
 
 
@@ -133,13 +135,17 @@ class GpuPoolSpec:
 
 @dataclass(frozen=True)
 class GpuPool:
-    """`labels`, `taints` of its nodes. `resource`: what pods ask for, such as nvidia.com/gpu; `shares` of it a GPU."""
+    """`labels`, `taints` of its nodes. `resource`: what pods ask for, such as nvidia.com/gpu; `shares` of it a GPU.
+
+    `selector`: labels by which jobs choose it, beside the pool's and the GPU's own.
+    """
 
     group: NodeGroup
     labels: Mapping[str, str]
     taints: Sequence[asked.Taint]
     resource: str = "nvidia.com/gpu"
     shares: int = 1
+    selector: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -274,11 +280,15 @@ class IngressSpec:
 
 @dataclass(frozen=True)
 class Ingress:
-    """`ingress_class` and `annotations` of the platform's Ingress objects, which names below `domain` belong to."""
+    """`ingress_class` and `annotations` of the platform's Ingress objects, which names below `domain` belong to.
+
+    `service_annotations`: of the Services behind them.
+    """
 
     domain: str
     ingress_class: str
     annotations: Mapping[str, pulumi.Input[str]]
+    service_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     name_servers: pulumi.Input[Sequence[str]] = ()
 
 

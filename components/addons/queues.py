@@ -44,7 +44,7 @@ class Queues(pulumi.ComponentResource):
         flavors = [self._flavor(CPU_FLAVOR, {}, [])] + [
             self._flavor(
                 pool.group.name,
-                {POOL_LABEL: pool.group.name, TYPE_LABEL: pool.group.gpu},
+                {POOL_LABEL: pool.group.name, TYPE_LABEL: pool.group.gpu, **pool.selector},
                 [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in pool.taints],
             )
             for pool in pools

@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pytest
+
+#: What look-ups in a cloud say.
+ANSWERS: dict[str, dict[str, Any]] = {
+    "gcp:organizations/getProject:getProject": {"number": "123456789012", "projectId": "acme-ml"},
+}
 
 
 @dataclass
@@ -28,11 +34,13 @@ class _Mocks(pulumi.runtime.Mocks):
         return args.name, args.inputs
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
-        raise AssertionError(f"the program calls {args.token}")
+        if args.token not in ANSWERS:
+            raise AssertionError(f"the program calls {args.token}")
+        return ANSWERS[args.token]
 
 
-@pytest.fixture
-def pulumi_loop() -> Iterator[None]:
+@contextmanager
+def event_loop() -> Iterator[None]:
     """The thread's event loop, which Pulumi's outputs take; other tests leave it unset."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -42,12 +50,20 @@ def pulumi_loop() -> Iterator[None]:
     loop.close()
 
 
+def run_program(program: Callable[[], object], preview: bool = False) -> Registered:
+    """`preview`: what only the cloud knows is unknown, as it is in a preview. Within an `event_loop`."""
+    registered = Registered()
+    pulumi.runtime.set_mocks(_Mocks(registered), project="footplate", stack="local", preview=preview)
+    pulumi.runtime.test(program)()
+    return registered
+
+
+@pytest.fixture
+def pulumi_loop() -> Iterator[None]:
+    with event_loop():
+        yield
+
+
 @pytest.fixture
 def register(pulumi_loop: None) -> Callable[[Callable[[], object]], Registered]:
-    def run(program: Callable[[], object]) -> Registered:
-        registered = Registered()
-        pulumi.runtime.set_mocks(_Mocks(registered), project="footplate", stack="local")
-        pulumi.runtime.test(program)()
-        return registered
-
-    return run
+    return run_program

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import functools
 import importlib
+import inspect
 import json
 import re
 import typing
@@ -102,8 +103,24 @@ def _struct(value: Mapping[str, Any], kind: type[Any], path: str) -> Iterator[st
         name = given.replace("-", "_") if given.startswith("x-kubernetes-") else given
         if name not in fields:
             yield f"{path}.{name}: {kind.__name__} has no such property"
-        else:
-            yield from _value(item, fields[name], f"{path}.{name}")
+            continue
+        yield from _value(item, fields[name], f"{path}.{name}")
+        legal = documented(kind).get(name)
+        if legal and isinstance(item, str) and item not in legal:
+            yield f"{path}.{name}: {item!r} is none of the documented {', '.join(legal)}"
+
+
+@functools.cache
+def documented(kind: type[Any]) -> dict[str, list[str]]:
+    """Property → its legal values, where the SDK has them in its documentation alone ("Possible values are: `A`, `B`")."""
+    names = _types.input_type_py_to_pulumi_names(kind)
+    found: dict[str, list[str]] = {}
+    for entry in re.split(r"\n:param ", inspect.getdoc(kind.__init__) or "")[1:]:
+        match = re.match(r"(?:pulumi\.Input\[.*?\]|\S+) (\w+): (?P<text>.*)", entry, re.DOTALL)
+        listed = re.search(r"Possible values are: (`[^`]+`(?:,\s*`[^`]+`)*)\s*\.", match["text"]) if match else None
+        if match and listed and match[1] in names:
+            found[names[match[1]]] = re.findall(r"`([^`]+)`", listed[1])
+    return found
 
 
 def _value(value: Any, hint: Any, path: str) -> Iterator[str]:
