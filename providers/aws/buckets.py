@@ -11,8 +11,10 @@ import pulumi_aws as aws
 from providers import spec
 from providers.aws import keys
 from providers.aws.place import Place
-from providers.contract import ObjectStore
+from providers.contract import ObjectStore, ProviderError
 
+#: Source: S3 User Guide, "General purpose bucket naming rules".
+LONGEST_NAME = 63
 #: Prefixes of a team's bucket whose objects may expire, and the field of `storage.lifecycle` that says when.
 EXPIRING = {"checkpoints/": "checkpoints", "outputs/": "outputs"}
 
@@ -40,7 +42,13 @@ class AwsBuckets(pulumi.ComponentResource):
 
     def _name_of(self, purpose: str) -> str:
         """Known before it is made: the documents of roles name it."""
-        return f"{self._asked.bucket_prefix}-{purpose}"
+        name = f"{self._asked.bucket_prefix}-{purpose}"
+        if len(name) > LONGEST_NAME:
+            raise ProviderError(
+                f"footplate:storage.bucketPrefix: the bucket {name!r} has {len(name)} characters, and S3 takes "
+                f"{LONGEST_NAME}: shorten the prefix, or the team's name"
+            )
+        return name
 
     def _bucket(self, purpose: str, expiring: list[tuple[str, str]]) -> None:
         child = pulumi.ResourceOptions(parent=self)

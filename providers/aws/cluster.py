@@ -90,7 +90,7 @@ class AwsCluster(pulumi.ComponentResource):
                 "`pulumi up` among them"
             )
         self.eks = self._control_plane(asked.name)
-        admins = [self._admin(index, arn) for index, arn in enumerate(self._kubernetes.admins)]
+        admins = [self._admin(arn) for arn in self._kubernetes.admins]
         self.node_role = iam.role("node", place, iam.trust("ec2.amazonaws.com", place), NODE_POLICIES, self._child)
         cni = [self.add_on(add_on) for add_on in ADD_ONS[:3]]
         self.group, nodes = self._system_nodes(cni)
@@ -153,8 +153,9 @@ class AwsCluster(pulumi.ComponentResource):
             ),
         )
 
-    def _admin(self, index: int, arn: str) -> pulumi.Resource:
-        name = f"admin-{arn.rpartition('/')[2] or index}"
+    def _admin(self, arn: str) -> pulumi.Resource:
+        """`arn:aws:iam::111122223333:role/platform` → `admin-111122223333-role-platform`."""
+        name = f"admin-{arn.rpartition('::')[2].replace(':', '-').replace('/', '-')}"
         entry = aws.eks.AccessEntry(
             name, cluster_name=self.eks.name, principal_arn=arn, type="STANDARD", opts=self._child
         )

@@ -11,6 +11,10 @@ import pulumi
 import pulumi_aws as aws
 
 from providers.aws.place import Place
+from providers.contract import ProviderError
+
+#: Source: IAM User Guide, "IAM and AWS STS quotas".
+LONGEST_NAME = 64
 
 Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 
@@ -75,9 +79,15 @@ def role(
     opts: pulumi.ResourceOptions,
 ) -> aws.iam.Role:
     """`name` in the program; with the stack's name before it in the account."""
+    full = f"{place.site.name}-{name}"
+    if len(full) > LONGEST_NAME:
+        raise ProviderError(
+            f"footplate:name: the role {full!r} has {len(full)} characters, and IAM takes {LONGEST_NAME}: shorten "
+            f"{place.site.name!r}, or the team's name"
+        )
     made = aws.iam.Role(
         name,
-        name=f"{place.site.name}-{name}",
+        name=full,
         assume_role_policy=assume,
         opts=opts,
     )

@@ -43,6 +43,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
             },
             "ingress.public: a closed network has no way in from the internet: set it to false",
         ),
+        (
+            {"name": "a-rather-long-name-of-a-stack", "teams": [{"name": "a-team-with-a-name-of-forty-characters"}]},
+            "name: the role .* has 73 characters, and IAM takes 64: shorten",
+        ),
+        (
+            {"storage": {"bucketPrefix": "acme-machine-learning-pro"}, "teams": [{"name": "a" * 40}]},
+            "storage.bucketPrefix: the bucket .* has 71 characters, and S3 takes 63: shorten the prefix",
+        ),
         ({"standardEnvironments": ["pytroch"]}, "standardEnvironments: .*'pytroch'"),
     ],
 )
