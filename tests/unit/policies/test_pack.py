@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import grpc
 import pytest
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import analyzer_pb2_grpc
 
 from footplate.engine.errors import PolicyViolated
 from footplate.engine.events import Event, StepDone, Violation
@@ -13,6 +18,7 @@ from footplate.engine.stack import Stack
 from footplate.engine.values import Secret, Unknown
 from footplate.errors import FootplateError
 from policies.pack import DIRECTORY
+from policies.rules import RULES
 
 PROGRAM = Path(__file__).parents[2] / "fixtures" / "programs" / "policed"
 PACK = Path(__file__).parents[3] / "policies"
@@ -107,3 +113,21 @@ async def test_settings_that_are_wrong_keep_it_from_starting(settings: Path, tmp
         FootplateError, match=r"exemptions\[0\]\.rule: there is no rule 'data-protection'; did you mean"
     ):
         await preview(tmp_path)
+
+
+def test_the_pulumi_cli_starts_it_from_its_own_directory() -> None:
+    """As `pulumi-analyzer-policy-python` does: in the pack's directory, with the engine's address and `.`."""
+    command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", "."]
+    environ = {**os.environ, "PULUMI_STACK": "prod-aws", "PULUMI_PROJECT": "footplate", "PULUMI_DRY_RUN": "true"}
+    with subprocess.Popen(command, cwd=PACK, env=environ, stdout=subprocess.PIPE, text=True) as pack:
+        try:
+            assert pack.stdout is not None
+            port = pack.stdout.readline().strip()
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                analyzer = analyzer_pb2_grpc.AnalyzerStub(channel)
+                info = analyzer.GetAnalyzerInfo(empty_pb2.Empty(), timeout=30)
+        finally:
+            pack.kill()
+    assert info.name == "footplate"
+    assert len(info.policies) == len(RULES) + 1
+    assert info.initialConfig["disks-encrypted"].properties["customerKeys"] is True
