@@ -73,15 +73,12 @@ def _listed(script: Path) -> str:
 
 def load(text: str, where: str) -> Json:
     """A TrainingJob's manifest. Raises BadUsage where it is something else."""
-    import yaml
+    from footplate.client.documents import documents  # PyYAML is large, and most commands need none.
 
-    try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise BadUsage(f"{where} is not valid YAML: {error}") from error
-    if len(documents) != 1:
-        raise BadUsage(f"{where} has {len(documents)} documents; one TrainingJob is expected.")
-    (document,) = documents
+    found = documents(text, where)
+    if len(found) != 1:
+        raise BadUsage(f"{where} has {len(found)} documents; one TrainingJob is expected.")
+    (document,) = found
     if not isinstance(document, dict):
         raise BadUsage(f"{where} holds no object but {type(document).__name__}.", _FORM)
     manifest = cast(Json, document)
@@ -90,12 +87,22 @@ def load(text: str, where: str) -> Json:
         raise BadUsage(f"{where} is no TrainingJob of {API_VERSION} ({found}).", _FORM)
     if not isinstance(manifest.get("spec"), dict):
         raise BadUsage(f"{where} has no spec.", _FORM)
+    _named(manifest.get("metadata") or {}, where)
     for part in ("metadata", "spec"):
         unknown = unknown_fields(manifest.get(part) or {}, _schema(part))
         if unknown:
             field, near = unknown[0]
             raise BadUsage(f"{where}: there is no field {part}.{field}.", near)
     return {"metadata": manifest.get("metadata") or {}, "spec": manifest["spec"]}
+
+
+def _named(metadata: object, where: str) -> None:
+    if not isinstance(metadata, dict):
+        raise BadUsage(f"{where}: metadata must hold fields, not {metadata!r}.", _FORM)
+    for field in ("name", "namespace"):
+        value = cast(Json, metadata).get(field)
+        if value is not None and not isinstance(value, str):
+            raise BadUsage(f"{where}: metadata.{field} must be text, not {value!r}.", f'in quotes it is: "{value}"')
 
 
 _FORM = f"it starts with `apiVersion: {API_VERSION}`, `kind: TrainingJob`, `metadata: {{name: …}}`, `spec:`"

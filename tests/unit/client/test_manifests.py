@@ -182,3 +182,31 @@ def test_a_request_has_the_names_of_the_api() -> None:
     assert spec.keys() <= fields
     assert spec["resources"] == {"cpu": "8", "memory": "32Gi", "gpu": {"count": 4, "type": "H100"}}
     assert spec["retries"] == {"app": 2}
+
+
+JOB = "apiVersion: footplate.dev/v1alpha1\nkind: TrainingJob\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("spec:\n  nodes: .inf\n", "job.yaml, line 4: the value of nodes must be a finite number, not .inf"),
+        ("spec:\n  nodes: .nan\n", "must be a finite number, not .nan"),
+        ("spec:\n  nodes: -1.0e+999\n", "must be a finite number"),
+        ("spec:\n  args: [.inf]\n", "job.yaml, line 4: the value must be a finite number"),
+        ("spec:\n  nodes: 1\n  nodes: 2\n", "job.yaml, line 5: nodes is there already, on line 4"),
+        ("spec: {}\nspec: {}\n", "job.yaml, line 4: spec is there already, on line 3"),
+        ("spec: " + "[" * 5000, "nested too deeply"),
+        ("metadata: {name: 1}\nspec: {}\n", "metadata.name must be text, not 1"),
+        ("metadata: x\nspec: {}\n", "metadata must hold fields, not 'x'"),
+    ],
+)
+def test_what_yaml_lets_pass_is_refused(text: str, says: str) -> None:
+    with pytest.raises(BadUsage) as refusal:
+        manifests.load(JOB + text, "job.yaml")
+    assert says in refusal.value.message
+
+
+def test_a_key_that_overrides_a_merged_one_is_not_there_twice() -> None:
+    text = JOB + "metadata: {}\nspec:\n  env: &a {A: '1'}\n  resources:\n    <<: {cpu: '1'}\n    cpu: '2'\n"
+    assert manifests.load(text, "job.yaml")["spec"]["resources"] == {"cpu": "2"}
