@@ -209,6 +209,14 @@ def mark_gpus(
         processes.send(process, place.root, signal.SIGHUP)
 
 
+def show_gpu_load(
+    name: str, indexes: Iterable[int], percent: int, *, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Containers that have one of these GPUs read it at once."""
+    place = cluster_paths(name, environment)
+    simulated_gpus.show_load(specs.read(place.spec, name), place, indexes, percent)
+
+
 def _running(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths) -> Running:
     store = object_store.read(place) if spec.profile == "full" else None
     return Running(spec.name, spec.profile, spec.context, place.kubeconfig, endpoints.server, store)

@@ -1,7 +1,8 @@
 """A device plugin with simulated GPUs: `python -m devcluster.device_plugin NODE HEALTH-FILE RESOURCE=COUNT…`.
 
 Advertises the devices to the kubelet as NVIDIA's plugin does and gives containers `NVIDIA_VISIBLE_DEVICES`. The health
-file says which are unhealthy, by resource and index (`{"nvidia.com/gpu": [3]}`); SIGHUP reads it again.
+file says which are unhealthy, by resource and index (`{"nvidia.com/gpu": [3]}`); SIGHUP reads it again. A file beside it
+says the load that they show, and containers find it mounted.
 
 Concurrency: one gRPC server and one socket a resource; the kubelet's watch of it holds a thread, which waits on one
 condition. The main thread looks once a second whether the kubelet has started anew (it removes all sockets and forgets
@@ -23,10 +24,11 @@ from typing import Any
 import grpc
 
 from devcluster import device_plugin_api as api
-from devcluster.simulated_gpus import device_id, read_health
+from devcluster.simulated_gpus import LOAD_DIRECTORY, LOAD_FILE, device_id, read_health
 
 LOOK_INTERVAL = 1.0
 WATCHERS = 4  # threads a resource
+IN_CONTAINERS = "/run/footplate-gpus"
 
 logger = logging.getLogger("devcluster.device_plugin")
 
@@ -72,8 +74,9 @@ class Devices:
 class Server:
     """Serves one resource on a socket of its own in the kubelet's directory."""
 
-    def __init__(self, devices: Devices, directory: Path) -> None:
+    def __init__(self, devices: Devices, directory: Path, load: Path) -> None:
         self._devices: Devices = devices
+        self._load: Path = load
         self._endpoint: str = f"footplate-{devices.resource.replace('/', '-')}.sock"
         (directory / self._endpoint).unlink(missing_ok=True)
         self._server: grpc.Server = grpc.server(ThreadPoolExecutor(WATCHERS))
@@ -118,10 +121,17 @@ class Server:
             yield api.message("ListAndWatchResponse")(devices=devices)
 
     def _allocate(self, request: Any, context: grpc.ServicerContext) -> Any:
-        response = api.message("ContainerAllocateResponse")
+        response, mount = api.message("ContainerAllocateResponse"), api.message("Mount")
+        mounted = mount(container_path=IN_CONTAINERS, host_path=str(self._load), read_only=True)
         return api.message("AllocateResponse")(
             container_responses=[
-                response(envs={"NVIDIA_VISIBLE_DEVICES": ",".join(container.devices_ids)})
+                response(
+                    envs={
+                        "NVIDIA_VISIBLE_DEVICES": ",".join(container.devices_ids),
+                        "FOOTPLATE_SIMULATED_GPU_LOAD": f"{IN_CONTAINERS}/{LOAD_FILE}",
+                    },
+                    mounts=[mounted],
+                )
                 for container in request.container_requests
             ]
         )
@@ -154,6 +164,8 @@ def serve(node: str, health: Path, counts: Mapping[str, int]) -> None:
     servers: list[Server] = []
     registered: tuple[int, int] | None = None
     kubelet = Path(api.KUBELET_SOCKET)
+    load = health.with_name(LOAD_DIRECTORY)
+    load.mkdir(mode=0o755, exist_ok=True)
     woken.set()
     while not stopped.is_set():
         if woken.is_set():
@@ -166,7 +178,7 @@ def serve(node: str, health: Path, counts: Mapping[str, int]) -> None:
             for server in servers:
                 server.stop()
             try:
-                servers = [Server(devices, kubelet.parent) for devices in every]
+                servers = [Server(devices, kubelet.parent, load) for devices in every]
                 for server in servers:
                     server.register(kubelet)
                 registered = current

@@ -30,7 +30,8 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "ListAndWatchResponse": {"devices": (1, "Device*")},
     "ContainerAllocateRequest": {"devices_ids": (1, "string*")},
     "AllocateRequest": {"container_requests": (1, "ContainerAllocateRequest*")},
-    "ContainerAllocateResponse": {"envs": (1, "map")},
+    "Mount": {"container_path": (1, "string"), "host_path": (2, "string"), "read_only": (3, "bool")},
+    "ContainerAllocateResponse": {"envs": (1, "map"), "mounts": (2, "Mount*")},
     "AllocateResponse": {"container_responses": (1, "ContainerAllocateResponse*")},
 }
 
@@ -55,7 +56,9 @@ def _add_field(message: descriptor_pb2.DescriptorProto, name: str, number: int, 
         target = f".{PACKAGE}.{message.name}.{entry}"
     else:
         target = f".{PACKAGE}.{kind.removesuffix('*')}"
-    if kind.removesuffix("*") == "string":
+    if kind == "bool":
+        message.field.add(name=name, number=number, label=label, type=field.TYPE_BOOL)
+    elif kind.removesuffix("*") == "string":
         message.field.add(name=name, number=number, label=label, type=field.TYPE_STRING)
     else:
         message.field.add(name=name, number=number, label=label, type=field.TYPE_MESSAGE, type_name=target)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -29,7 +30,7 @@ import msgspec
 
 from footplate import api
 from footplate.api.trainingjob import JobPhase
-from footplate.client import blocking, environments, jobs, workspaces
+from footplate.client import blocking, environments, idling, jobs, workspaces
 from footplate.client.observing import Report, read, silent
 from footplate.client.requests import JobRequest, WorkspaceRequest
 from footplate.client.session import Session
@@ -210,7 +211,7 @@ class RunningWorkspace:
 
     @property
     def status(self) -> api.WorkspaceStatus:
-        """As it is now: `phase`, `message`, `url` within the cluster."""
+        """As it is now: `phase`, `message`, `url` within the cluster, `activity`, `stops_at`."""
         return self.object.status
 
     def wait(self, timeout: float | None = None, *, report: Report = silent) -> api.WorkspaceStatus:
@@ -230,6 +231,14 @@ class RunningWorkspace:
         state = await workspaces.until_running(session, self.name, Wait(timeout))
         tunnel = await opening.ensure(session, state)
         return (await access(session, state, tunnel.port)).url
+
+    def extend(self, by: timedelta) -> datetime | None:
+        """Puts its stop for idleness off, as far as the platform allows. When it stops now; None: it is in use."""
+        return blocking.run(idling.extend(self.client.session, self.name, by)).stops_at
+
+    def stop_when_finished(self) -> None:
+        """It is stopped as soon as nothing runs in it."""
+        blocking.run(idling.stop_when_finished(self.client.session, self.name))
 
     def start(self) -> None:
         """Asks for it; `wait` until it runs."""

@@ -308,3 +308,15 @@ def gpu_healthy(
     from devcluster import cluster
 
     cluster.mark_gpus(name, index, healthy=True, resource=resource)
+
+
+@gpu_app.command("load")
+def gpu_load(
+    index: IndexArgument,
+    percent: Annotated[int, typer.Option("--percent", min=0, max=100, help="Of the time in which it computes.")],
+    name: NameOption = "default",
+) -> None:
+    """Let simulated GPUs say that they are busy, to the containers that have them."""
+    from devcluster import cluster
+
+    cluster.show_gpu_load(name, index, percent)

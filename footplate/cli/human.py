@@ -38,6 +38,10 @@ def ago(since: datetime | None, now: datetime | None = None) -> str:
     return f"{age(since, now)} ago" if since else ""
 
 
+def until(due: datetime, now: datetime | None = None) -> str:
+    return duration.human(due - (now or datetime.now(UTC)))
+
+
 def lasted(start: datetime | None, end: datetime | None, now: datetime | None = None) -> str:
     return duration.human((end or now or datetime.now(UTC)) - start) if start else ""
 

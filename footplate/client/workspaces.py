@@ -105,7 +105,9 @@ async def set_state(session: Session, name: str, state: Literal["Running", "Stop
         steps = ["Stopped", "Running"]
     with session.doing(f"change workspace {name}"):
         for step in steps:
-            patch = {"spec": {"desiredState": step}}
+            patch: dict[str, Any] = {"spec": {"desiredState": step}}
+            if found.spec.idle is not None and found.spec.idle.stop_when_finished:
+                patch["spec"]["idle"] = {"stopWhenFinished": None}  # of the former run
             await session.kube.patch(WORKSPACE, name, patch, await session.namespace(), manager=MANAGER)
     return True
 

@@ -180,6 +180,9 @@ def show(
 @app.command()
 def stop(
     name: Name,
+    when_finished: Annotated[
+        bool, typer.Option("--when-finished", help="As soon as nothing runs in it any more; returns at once.")
+    ] = False,
     no_wait: NoWaitOption = False,
     timeout: TimeoutOption = "10m",
     team: TeamOption = None,
@@ -187,9 +190,14 @@ def stop(
     kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Stop a workspace: its processes end, its home stays."""
-    from footplate.client import workspaces
+    from footplate.client import idling, workspaces
 
+    where = Where(team, context, kubeconfig)
     limit = seconds(timeout)
+    if when_finished:
+        runs = on_cluster(where, lambda session, live: idling.stop_when_finished(session, name))
+        note(f"Workspace {name} {'stops as soon as nothing runs in it' if runs else 'is stopped already'}.")
+        return
 
     async def work(session: Session, live: Live) -> str:
         await workspaces.set_state(session, name, "Stopped")
@@ -199,7 +207,7 @@ def stop(
         stopped = await workspaces.until_stopped(session, name, workspaces.Wait(limit, live))
         return stopped.status.message or "It is stopped."
 
-    message = on_cluster(Where(team, context, kubeconfig), work)
+    message = on_cluster(where, work)
     note(f"Workspace {name}{message.removeprefix('It')}")
 
 

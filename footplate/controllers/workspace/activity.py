@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from footplate.api.limits import Limits
 from footplate.api.workspace import Activity, Idle
-from footplate.controllers.workspace.limits import Limits
 
 REASONS_EVERY = timedelta(minutes=10)
-"""The reasons of an active workspace are written anew at most so often: people change what they do all the time."""
+"""The reasons of an active workspace are written anew at most so often: people change what they do all the time. Where
+none of those written holds any more, the span is that of silence."""
 JITTER = timedelta(seconds=5)
 """Between two reckonings of the same last activity."""
 JUST_STARTED = "it has just started"
@@ -82,7 +83,8 @@ def _activity(before: Activity, heard: Heard | None, silent: timedelta, limits: 
     new = before.reasons == (JUST_STARTED,)
     written = before.last_active or now
     if heard.reasons:
-        fresh = not new and now - written < REASONS_EVERY
+        holds = bool(set(before.reasons) & set(heard.reasons))
+        fresh = not new and now - written < (REASONS_EVERY if holds else limits.silence)
         same = before.state == "Active" and (before.reasons == heard.reasons or fresh)
         return before if same else Activity("Active", _second(now), heard.reasons)
     if new and now - written < limits.silence:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from footplate.api import Condition, Workspace, WorkspaceStatus
+from footplate.api.limits import Limits, limits
 from footplate.api.workspace import Idle, WorkspacePhase
 from footplate.controllers.loop import Said
 from footplate.controllers.workspace.activity import Outlook, outlook
-from footplate.controllers.workspace.limits import Limits, limits
 from footplate.controllers.workspace.observed import Observed
 from footplate.kube.conditions import find_condition
 

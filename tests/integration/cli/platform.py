@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,6 +88,8 @@ class Platform:
     """The object store's endpoint."""
     bucket: Path
     """Where the store keeps the bucket's objects."""
+    collector_port: int = field(default_factory=free_port)
+    """On which its controllers, where they run, listen to pods."""
 
     @property
     def namespace(self) -> str:
@@ -138,7 +140,7 @@ def platform(
     with installed(api_cluster, object_store) as made:
         port = free_port()
         command = [sys.executable, "-m", "footplate.controllers", "--kubeconfig", str(made.kubeconfig)]
-        command += ["--namespace", made.system, "--port", str(port), "--collector-port", "0"]
+        command += ["--namespace", made.system, "--port", str(port), "--collector-port", str(made.collector_port)]
         with process(command, port, tmp_path_factory.mktemp("controllers") / "log", POD_NAME="", POD_NAMESPACE=""):
             yield made
             made.kube(lambda client: _empty(client, made))

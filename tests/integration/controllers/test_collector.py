@@ -33,7 +33,7 @@ async def started(place: Place, *names: str) -> None:
 
 async def test_a_pods_own_token_reports_for_its_own_workspace_and_no_other(place: Place) -> None:
     await started(place, "mine", "other")
-    agent = await Agent.of(place, "mine")
+    agent = await Agent.of(place.client, place.namespace, "mine", place.collector)
     status, answer = await agent.says(idle=0.0, reasons=["make runs"])
     assert (status, answer) == (200, {"every": 60.0, "sample": 10.0, "recent": 300.0})
     await place.until_workspace("mine", says("make runs"))
@@ -52,7 +52,7 @@ async def test_tokens_that_are_not_a_workspaces_own_pods_are_refused(place: Plac
     await place.job("train")
     await place.until_job("train", lambda job: job.status.phase == "Running")
     pod = await place.client.get(kinds.POD, "victim", place.namespace)
-    good = await token(place, pod)
+    good = await token(place.client, place.namespace, pod)
     header, payload, signature = good.split(".")
 
     async def refused(bearer: str | None, status: int, text: str) -> None:
@@ -62,11 +62,13 @@ async def test_tokens_that_are_not_a_workspaces_own_pods_are_refused(place: Plac
     await refused(None, 401, "bearer token is needed")
     await refused("x.y.z", 401, "not valid")
     await refused(f"{header}.{payload}.{'A' * len(signature)}", 401, "not valid")
-    await refused(await token(place, pod, audience=""), 401, "not valid for audience footplate")
-    await refused(await token(place, pod, audience="other"), 401, "not valid for audience footplate")
-    await refused(await token(place, None), 401, "bound to no pod")
+    await refused(await token(place.client, place.namespace, pod, audience=""), 401, "not valid for audience footplate")
+    await refused(
+        await token(place.client, place.namespace, pod, audience="other"), 401, "not valid for audience footplate"
+    )
+    await refused(await token(place.client, place.namespace, None), 401, "bound to no pod")
     job_pod = (await place.pods(**{labels.JOB: "train"}))[0]
-    await refused(await token(place, job_pod, account="job"), 403, "not that of a workspace")
+    await refused(await token(place.client, place.namespace, job_pod, account="job"), 403, "not that of a workspace")
 
     # A pod of somebody's own, with the victim's labels and its service account.
     impostor = {
@@ -80,7 +82,7 @@ async def test_tokens_that_are_not_a_workspaces_own_pods_are_refused(place: Plac
         },
     }
     made = await place.client.create(kinds.POD, impostor, place.namespace)
-    bearer = await token(place, made)
+    bearer = await token(place.client, place.namespace, made)
     async with asyncio.timeout(10.0):
         while "not known" in (await post(place.collector, bearer, BUSY))[1]["error"]:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -96,7 +98,7 @@ async def test_tokens_that_are_not_a_workspaces_own_pods_are_refused(place: Plac
 
 async def test_malformed_reports_change_nothing_and_are_told_what_is_wrong(place: Place) -> None:
     await started(place, "mine")
-    agent = await Agent.of(place, "mine")
+    agent = await Agent.of(place.client, place.namespace, "mine", place.collector)
     for body, status, text in (
         (b"{", 400, "truncated"),
         (b"[]", 400, "expected `object`"),
@@ -118,7 +120,7 @@ async def test_malformed_reports_change_nothing_and_are_told_what_is_wrong(place
 
 async def test_one_that_comes_late_or_twice_is_passed_over(place: Place) -> None:
     await started(place, "mine")
-    agent = await Agent.of(place, "mine")
+    agent = await Agent.of(place.client, place.namespace, "mine", place.collector)
     await agent.says(sequence=7, idle=0.0, reasons=["new"])
     await place.until_workspace("mine", says("new"))
     for sequence in (7, 3):
@@ -131,7 +133,7 @@ async def test_idle_warned_and_stopped_with_the_reason_and_started_again(place: 
     policy = msgspec.convert({"timeout": "6s", "warnBefore": "3s"}, type(place.settings.idle))
     await place.configure(idle=policy, reporting=Reporting(every="1s", silence="4s"))
     await started(place, "demo", "busy", "mute")
-    agents = [await Agent.of(place, name) for name in ("demo", "busy")]
+    agents = [await Agent.of(place.client, place.namespace, name, place.collector) for name in ("demo", "busy")]
 
     async def report() -> None:
         loop = asyncio.get_running_loop()

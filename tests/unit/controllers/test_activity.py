@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footplate.api.limits import Limits, limits
 from footplate.api.platform import IdlePolicy, Reporting
 from footplate.api.workspace import Activity, Idle
 from footplate.controllers.workspace.activity import NOTHING, Heard, Outlook, outlook
-from footplate.controllers.workspace.limits import Limits, limits
 from tests.unit.controllers.build import NOW, PLATFORM, workspace
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -67,9 +67,14 @@ def test_an_active_one_has_no_end_and_costs_no_write_while_it_stays_active() -> 
 
 def test_new_reasons_of_an_active_one_are_written_only_now_and_then() -> None:
     first = look(busy()).activity
+    both = Heard(timedelta(0), timedelta(0), ("analysis.ipynb runs", "make runs in a terminal"))
     other = Heard(timedelta(0), timedelta(0), ("make runs in a terminal",))
-    assert look(other, first, at=NOW + MINUTE).activity == first
-    assert look(other, first, at=NOW + 11 * MINUTE).activity.reasons == ("make runs in a terminal",)
+    assert look(both, first, at=NOW + 9 * MINUTE).activity == first
+    assert look(both, first, at=NOW + 11 * MINUTE).activity.reasons == both.reasons
+    assert look(other, first, at=NOW + 4 * MINUTE).activity == first
+    assert look(other, first, at=NOW + 6 * MINUTE).activity.reasons == other.reasons, (
+        "what was written is not so any more"
+    )
 
 
 def test_an_idle_one_is_warned_and_then_stopped() -> None:
