@@ -90,7 +90,9 @@ class Collector:
 
     def _take(self, identity: PodIdentity, report: Report) -> Answer:
         ws = self._workspace(identity)
-        if self._reports.take(identity.uid, report):
+        activity = ws.status.activity
+        unknown = activity is None or activity.state == "Unknown"  # which any word may end
+        if self._reports.take(identity.uid, report) or unknown:
             self._changed(Key(ws.metadata.namespace, ws.metadata.name))
         platform = self._caches.platform
         return pace(platform.reporting if platform else Reporting(), ws)

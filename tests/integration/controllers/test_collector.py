@@ -133,7 +133,7 @@ async def test_idle_warned_and_stopped_with_the_reason_and_started_again(place: 
     policy = msgspec.convert({"timeout": "6s", "warnBefore": "3s"}, type(place.settings.idle))
     await place.configure(idle=policy, reporting=Reporting(every="1s", silence="4s"))
     await started(place, "demo", "busy", "mute")
-    agents = [await Agent.of(place.client, place.namespace, name, place.collector) for name in ("demo", "busy")]
+    agents = [await Agent.of(place.client, place.namespace, name, place.collector) for name in ("demo", "busy", "mute")]
 
     async def report() -> None:
         loop = asyncio.get_running_loop()
@@ -143,6 +143,7 @@ async def test_idle_warned_and_stopped_with_the_reason_and_started_again(place: 
             await agents[1].says(idle=0.0, reasons=["analysis.ipynb runs"])
             await asyncio.sleep(0.5)
 
+    await agents[2].says(idle=5.0)
     reporting = asyncio.create_task(report())
     try:
         ws = await place.until_workspace("demo", lambda w: w.status.activity and w.status.activity.warned_at)
@@ -159,6 +160,8 @@ async def test_idle_warned_and_stopped_with_the_reason_and_started_again(place: 
     mute = await place.until_workspace("mute", lambda w: w.status.activity and w.status.activity.state == "Unknown")
     assert mute.status.phase is WorkspacePhase.RUNNING, "what nobody knows is not idle"
     assert mute.status.stops_at is None
+    await agents[2].says(idle=5.0)
+    await place.until_workspace("mute", lambda w: w.status.activity and w.status.activity.state == "Idle")
     reasons = {e["reason"] for e in await events(place, "demo")}
     assert {"StopsSoon", "StoppedIdle"} <= reasons
 

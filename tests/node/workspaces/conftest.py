@@ -7,6 +7,7 @@ import base64
 import json
 import secrets
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Interface
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,9 +117,9 @@ async def workspaces(node_cluster: NodeCluster, images: dict[str, str]) -> Async
         store = ObjectStore(endpoint=node_cluster.object_store.endpoint)
         await bare_platform.install_team(client, place.team)
         async with place.controllers():
-            # Pods reach the machine where they find the object store.
-            host = urlsplit(node_cluster.object_store.endpoint).hostname
-            url = f"http://{host}:{urlsplit(place.collector).port}"
+            # The object store listens at the node's end of its link, and this process at the machine's.
+            node = IPv4Interface(f"{urlsplit(node_cluster.object_store.endpoint).hostname}/30")
+            url = f"http://{node.network[1]}:{urlsplit(place.collector).port}"
             reporting = msgspec.structs.replace(REPORTING, url=url)
             await place.configure(platform_image=images["platform"], object_store=store, idle=IDLE, reporting=reporting)
             yield Workspaces(place, http)

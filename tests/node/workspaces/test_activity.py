@@ -15,7 +15,7 @@ from tests.node.workspaces.conftest import PATIENCE, Jupyter, Workspaces
 
 pytestmark = pytest.mark.timeout(900)
 
-AGENT = "pgrep -f 'footplate.agent.workspace.observe[r]'"
+AGENT = "-f 'footplate.agent.workspace.observe[r]'"
 
 
 async def nohup(jupyter: Jupyter) -> None:
@@ -45,7 +45,7 @@ async def silent_cell(jupyter: Jupyter) -> None:
 #: What keeps a workspace, the reason that is shown, and what ends it.
 KEPT: tuple[tuple[Callable[[Jupyter], Awaitable[None]], str, str], ...] = (
     (nohup, "while :; do echo step; sleep 1; done runs in the background", "pkill -f 'echo ste[p]'"),
-    # (tmux, "sleep 1800 runs in a terminal", "pkill sleep"),
+    (tmux, "sleep 1800 runs in a terminal", "pkill sleep"),
     (terminal, "sleep 1800 runs in a terminal", "pkill sleep"),
     (child_of_a_kernel, "sh -c while :; do :; done runs in the background", "pkill -f 'do [:]; done'"),
     (silent_cell, "a kernel runs", ""),
@@ -96,7 +96,7 @@ async def test_the_matrix(workspaces: Workspaces, node_cluster: NodeCluster) -> 
 
     # An agent that does not come through: unknown, which is said, and is not idle.
     blocked = await workspaces.enter("blocked")
-    await blocked.sh(f"kill -STOP $({AGENT})")
+    await blocked.sh(f"pkill -STOP {AGENT}")
 
     # All of this together is no activity: an open tab, a viewer, a dead kernel, an agent that is killed again and again.
     quiet = await workspaces.enter("quiet")
@@ -106,7 +106,7 @@ async def test_the_matrix(workspaces: Workspaces, node_cluster: NodeCluster) -> 
 
     async def quiet_stops() -> Workspace:
         for _ in range(3):
-            await quiet.sh(f"kill -9 $({AGENT})")
+            await quiet.sh(f"pkill -KILL {AGENT} || true")  # it may be about to be started again
             await asyncio.sleep(3.0)
         return await place.until_workspace("quiet", stopped, PATIENCE)
 
@@ -137,7 +137,7 @@ async def test_the_matrix(workspaces: Workspaces, node_cluster: NodeCluster) -> 
         assert ws.status.phase is WorkspacePhase.RUNNING, name
 
     # What comes back says what it is, and what no longer computes is idle.
-    await blocked.sh(f"kill -CONT $({AGENT})")
+    await blocked.sh(f"pkill -CONT {AGENT}")
     cluster.show_gpu_load(node_cluster.name, [index], 0, environment=node_cluster.environment)
     for name in ("blocked", "gpu"):
         await place.until_workspace(name, stopped, PATIENCE)

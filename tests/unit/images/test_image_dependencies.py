@@ -15,6 +15,8 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "multidict": "aiohttp",
     "yarl": "aiohttp",
+    "jupyter_server": "jupyterlab",
+    "tornado": "jupyterlab",
 }
 
 #: Imported only where a kubeconfig names a client certificate that is no longer valid, to say so.
@@ -25,7 +27,11 @@ _REMOVED = (
     *(f"footplate/cli/{name}.py" for name in ("account", "bringup", "cluster", "images", "stack")),
     "footplate/client/doctor/cloud/",
 )
-NOT_RUN = {"platform": ("footplate/client/", "footplate/sdk.py"), "jupyter": _REMOVED, "pytorch": _REMOVED}
+NOT_RUN = {
+    "platform": ("footplate/client/", "footplate/sdk.py", "footplate/agent/workspace/"),
+    "jupyter": _REMOVED,
+    "pytorch": _REMOVED,
+}
 
 
 def imported(source: Path) -> set[str]:
