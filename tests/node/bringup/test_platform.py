@@ -59,6 +59,18 @@ def test_home_is_kept_over_a_stop(platform: str, footplate: Command) -> None:
     assert base64.b64decode(found) == b"\x00kept\xff\n"
 
 
+def test_a_workspace_reports_to_the_controllers_that_lead(platform: str, footplate: Command) -> None:
+    """By the Service's name, with the pod's token: as its agent does by itself."""
+    script = (
+        "import os; from footplate.agent.workspace.reporting import send; "
+        "from footplate.api.reports import ActivityReport as R; print(send(R('test', 1, 0.0), os.environ).every)"
+    )
+    assert footplate("workspace", "exec", "demo", "--", "python3", "-I", "-c", script) == "60.0\n"
+    usage = as_json(footplate("workspace", "top", "demo", "-o", "json"))["usage"]
+    assert any("jupyter-lab" in row["command"] for row in usage["processes"])
+    assert as_json(footplate("workspace", "explain", "demo", "-o", "json"))["activity"]["state"] != "Unknown"
+
+
 def test_the_exit_code_of_a_command_is_passed_on(platform: str, footplate: Command) -> None:
     footplate("workspace", "exec", "demo", "--", "sh", "-c", "exit 42", code=42)
 
