@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +21,7 @@ from devcluster.progress import ConsoleProgress
 FOLDER_MARKERS = {"integration": "api", "node": "full"}
 #: Folders whose tests run one after the other on one worker, where there are several (`pytest -n 2 --dist loadgroup`):
 #: they share a cluster, or take the machine's time.
-GROUPS = {"integration": "api", "node": "node", "chaos": "node"}
+GROUPS = {"integration": "api", "node": "node", "chaos": "node", "faults": "node"}
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,16 @@ def api_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiCluster
         yield ApiCluster(started.kubeconfig, started.context)
     finally:
         cluster.delete("test", environment=environment)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table of `tests/faults`: one row a fault."""
+    reports = [r for key in ("passed", "failed") for r in terminalreporter.stats.get(key, ()) if r.when == "call"]
+    rows = [value for report in reports for name, value in report.user_properties if name == "fault"]
+    if not rows:
+        return
+    terminalreporter.section("faults")
+    cells = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    for row in cells:
+        terminalreporter.write_line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)))

@@ -171,6 +171,7 @@ class Cause(Wire, frozen=True):
         | None
     ) = None
     suspect_nodes: Annotated[tuple[str, ...], Meta(description="Nodes that may be at fault.")] = ()
+    preempted_by: Annotated[str, Meta(description="namespace/name of the job for which it made room.")] = ""
 
 
 class Attempt(Wire, frozen=True):

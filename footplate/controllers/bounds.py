@@ -32,6 +32,11 @@ class Bounds:
     gang: timedelta = timedelta(minutes=10)
     """For the rest of a job's nodes, while some of them are held: then they are set free."""
 
+    preempt: timedelta = timedelta(seconds=30)
+    """A job waits at least so long for room before others of lower priority make some."""
+    handover: timedelta = timedelta(minutes=5)
+    """For the job for which room was made to take it, before the one that made it starts again."""
+
     def delay(self, failed: int) -> timedelta:
         """Before the next start, after `failed` early ends in a row."""
         if failed <= 0:

@@ -45,6 +45,8 @@ class Ending:
     suspects: tuple[str, ...] = ()
     """Names of nodes."""
     weight: Weight = Weight.CAUSE
+    preempted_by: str = ""
+    """`namespace/name` of the job for which it made room."""
 
 
 def by(rule: Rule, evidence: str, at: datetime | None, node: str) -> Ending:

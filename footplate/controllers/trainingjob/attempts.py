@@ -121,6 +121,7 @@ def cause_of(end: Ending) -> Cause:
         retry=not end.hopeless,
         budget=None if end.reason in UNCHARGED else CLASS_BUDGETS.get(end.class_),
         suspect_nodes=end.suspects,
+        preempted_by=end.preempted_by,
     )
 
 

@@ -94,7 +94,12 @@ def ends_now(job: TrainingJob, now: datetime) -> bool:
 
 def may_start(job: TrainingJob, observed: Observed, now: datetime) -> bool:
     last = last_attempt(job)
-    if job.spec.suspended or observed.refused is not None or (last is not None and last.end is None):
+    if (
+        job.spec.suspended
+        or observed.refused is not None
+        or observed.holds_for is not None
+        or (last is not None and last.end is None)
+    ):
         return False
     return last is None or (
         retry_time(job, job.status.attempts, observed) <= now and not _still_runs(observed, last.number, now)
@@ -130,7 +135,8 @@ def start(job: TrainingJob, observed: Observed, now: datetime) -> Form | Refusal
         return queueing
     assert facts.team is not None  # else it is not admitted
     nodes = sizing.nodes(job, observed, now)
-    form = Form(image, platform, facts.team, queueing, nodes, sizing.avoided(job, observed, now, nodes))
+    avoided, topology = sizing.avoided(job, observed, now, nodes), sizing.topology(job, observed, nodes)
+    form = Form(image, platform, facts.team, queueing, nodes, avoided, topology)
     pod = shape.pod_spec(job, current(job), form)
     # Kueue keeps its own accounts, and asks for quota only when it admits.
     refusal = None if queueing is Queueing.KUEUE else quota.shortage(quota.of_pod(pod, nodes), facts.quotas)

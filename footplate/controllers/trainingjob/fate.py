@@ -116,7 +116,14 @@ def _settled(attempt: Attempt | None, found: Ending | None) -> Ending | None:
     cause = attempt.cause
     if found is not None and cause.reason in CONSEQUENCES and not found.weight:
         return found
-    return Ending(cause.class_, cause.evidence, None, not cause.retry, cause.reason, cause.suspect_nodes)
+    return Ending(
+        cause.class_,
+        cause.evidence,
+        hopeless=not cause.retry,
+        reason=cause.reason,
+        suspects=cause.suspect_nodes,
+        preempted_by=cause.preempted_by,
+    )
 
 
 CONSEQUENCES = frozenset({"RankLost", "CollectiveTimeout", "Network"})

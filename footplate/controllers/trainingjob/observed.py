@@ -25,6 +25,10 @@ class Observed:
     """Those of the current attempt's pods; None where there is none of the name any more."""
     admission: Admission | None = None
     """What Kueue says of the current attempt."""
+    claimed_by: TrainingJob | None = None
+    """A job of higher priority for which it should make room now."""
+    holds_for: str | None = None
+    """The job for which it made room and which has not taken it yet."""
     pods_refused: str | None = None
     """Why the Job's controller cannot make its pods, where that has been asked."""
     refused: Refusal | None = None

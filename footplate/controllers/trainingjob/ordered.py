@@ -11,6 +11,7 @@ from footplate.api.duration import human
 from footplate.api.trainingjob import Attempt, CauseClass, JobPhase
 from footplate.controllers.failure.rule import Ending
 from footplate.controllers.trainingjob import sizing
+from footplate.controllers.trainingjob.contention import gives_way
 from footplate.controllers.trainingjob.fate import given_node
 from footplate.controllers.trainingjob.observed import Observed, current
 
@@ -23,6 +24,8 @@ def ordered_end(job: TrainingJob, attempt: Attempt, observed: Observed, now: dat
         return SUSPENDED
     if observed.jobs[current(job)].spec.suspend:
         return None
+    if observed.claimed_by is not None:
+        return gives_way(observed.claimed_by)
     return _partial(job, attempt, observed, now) or _resized(job, attempt, observed, now)
 
 
@@ -71,5 +74,7 @@ def looks(job: TrainingJob, attempt: Attempt, observed: Observed, now: datetime)
     return due
 
 
+ON_PURPOSE = frozenset({"Suspended", "Grown", "Shrunk", "Preempted"})
+"""Reasons of ends that the platform brought about, with time for a checkpoint."""
 UNCHARGED = frozenset({"Suspended", "Grown", "Shrunk"})
 """Reasons that cost no budget."""

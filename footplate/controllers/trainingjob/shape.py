@@ -12,7 +12,7 @@ from footplate.controllers import podshape
 from footplate.controllers.children import labelled, metadata, team_of
 from footplate.controllers.trainingjob.observed import attempt_name
 from footplate.controllers.trainingjob.queueing import DEFAULT_QUEUE, QUEUE_LABEL, Queueing
-from footplate.controllers.trainingjob.sizing import NOTHING, Avoided
+from footplate.controllers.trainingjob.sizing import NOTHING, TOPOLOGY, Avoided
 
 Json = dict[str, Any]
 
@@ -33,6 +33,8 @@ class Form:
     queueing: Queueing
     nodes: int
     avoided: Avoided = NOTHING
+    topology: tuple[str, ...] = ()
+    """Node labels by which its ranks should be close."""
 
 
 def batch_job(job: TrainingJob, number: int, form: Form) -> Json:
@@ -96,7 +98,7 @@ def pod_spec(job: TrainingJob, number: int, form: Form) -> Json:
         "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints)],
         "containers": [_main(job, number, form)],
         "volumes": [podshape.SHARED_VOLUME, podshape.SHM_VOLUME, *podshape.dataset_volumes(spec.datasets)],
-        **placement(podshape.placement(spec.resources.gpu, platform), form.avoided),
+        **close(placement(podshape.placement(spec.resources.gpu, platform), form.avoided), job, number, form.topology),
         # A container's first process ignores a SIGTERM that comes before it handles it: none of these is the first.
         "shareProcessNamespace": True,
     }
@@ -120,6 +122,18 @@ def placement(fields: Json, avoided: Avoided) -> Json:
     else:
         of_nodes[preferred] = [{"weight": 100, "preference": {"matchFields": [name]}} for name in names]
     return {**fields, "affinity": {**affinity, "nodeAffinity": of_nodes}}
+
+
+def close(fields: Json, job: TrainingJob, number: int, topology: tuple[str, ...]) -> Json:
+    """Ranks attract each other, the more the closer."""
+    if not topology:
+        return fields
+    same = {"matchLabels": {labels.JOB: job.metadata.name, labels.ATTEMPT: str(number)}}
+    terms = [
+        {"weight": TOPOLOGY[key], "podAffinityTerm": {"labelSelector": same, "topologyKey": key}} for key in topology
+    ]
+    affinity = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+    return {**fields, "affinity": {**fields.get("affinity", {}), **affinity}}
 
 
 def checkpoint_uri(job: TrainingJob, team: Team) -> str:

@@ -21,6 +21,17 @@ class Avoided:
 
 NOTHING = Avoided()
 
+#: Node labels that tell how close nodes are, with the weight of being close: the finer, the more.
+#: Sources: https://kubernetes.io/docs/reference/labels-annotations-taints/, Amazon EKS and GKE on network topology.
+TOPOLOGY: dict[str, int] = {
+    "topology.kubernetes.io/zone": 20,
+    "topology.k8s.aws/network-node-layer-1": 30,
+    "topology.k8s.aws/network-node-layer-2": 50,
+    "topology.k8s.aws/network-node-layer-3": 80,
+    "cloud.google.com/gce-topology-block": 50,
+    "cloud.google.com/gce-topology-subblock": 80,
+}
+
 AVOIDED_AT_MOST = 32
 """Expressions in a pod's affinity; the newest suspects count."""
 
@@ -56,6 +67,15 @@ def nodes(job: TrainingJob, observed: Observed, now: datetime) -> int:
     if elastic is None:
         return job.spec.nodes
     return max(elastic.min_nodes, min(elastic.max_nodes, room_for(job, observed, now)))
+
+
+def topology(job: TrainingJob, observed: Observed, nodes: int) -> tuple[str, ...]:
+    """Labels by which its ranks should be close: those that tell the nodes it could have apart."""
+    if nodes == 1:
+        return ()
+    fitting = [place for place in observed.facts.capacity.rooms if room.ranks_on(place, job.spec.resources)]
+    values = {key: {place.labels[key] for place in fitting if key in place.labels} for key in TOPOLOGY}
+    return tuple(key for key in TOPOLOGY if len(values[key]) > 1)
 
 
 def room_for(job: TrainingJob, observed: Observed, now: datetime) -> int:

@@ -203,7 +203,7 @@ def _failed(
     last = attempts[-1]
     if found.ended is None:
         attempts = _replace_last(attempts, tries.suspected(last, cause))
-        if cause.reason in ordered.UNCHARGED:
+        if cause.reason in ordered.ON_PURPOSE:
             text = f"Attempt {last.number} is ended, after a checkpoint: {cause.evidence}."
             return Verdict(JobPhase.RECOVERING, f"Being{cause.reason}", text, attempts, True)
         text = f"Attempt {last.number} failed: {cause.evidence}. Its other pods are ending."
@@ -222,7 +222,7 @@ def _failed(
 
 def _recovering(attempts: tuple[Attempt, ...], cause: Ending | Cause) -> Verdict:
     last = attempts[-1]
-    if cause.reason in ordered.UNCHARGED:
+    if cause.reason in ordered.ON_PURPOSE:
         return Verdict(
             JobPhase.RECOVERING, "Restarting", f"It goes on from its last checkpoint ({cause.evidence}).", attempts
         )
@@ -243,6 +243,9 @@ def _not_started(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, 
         if refusal.final:
             return Verdict(JobPhase.FAILED, refusal.reason, refusal.message, attempts, finished_at=now)
         return Verdict(JobPhase.QUEUED, refusal.reason, refusal.message, attempts, next_action=refusal.action)
+    if observed.holds_for is not None:
+        text = f"It made room for job {observed.holds_for}, and goes on after that has its nodes."
+        return Verdict(JobPhase.QUEUED, "MadeRoom", text, attempts)
     if last is not None and last.cause is not None:
         return _recovering(attempts, last.cause)
     return Verdict(JobPhase.STARTING, "Starting", "Its pods are being made.", attempts)

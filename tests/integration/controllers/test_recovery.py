@@ -80,3 +80,23 @@ async def test_an_elastic_job_starts_with_what_there_is(place: Place, node: Kube
     pod = await place.client.get(kinds.POD, await pod_of(place, "train", 1, 0), place.namespace)
     env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
     assert (env["NNODES"], env["WORLD_SIZE"]) == ("2", "8")
+
+
+async def test_a_job_of_lower_priority_makes_room_and_comes_back(bare_place: Place) -> None:
+    place = bare_place
+    bounds = replace(QUICK, preempt=timedelta(seconds=1))
+    async with place.controllers(bounds=bounds), kubelet(place.client, place.namespace) as node:
+        resources = {"cpu": "100m", "memory": "64Mi", "gpu": {"count": 4, "type": node.gpu_type}}
+        await place.job("low", nodes=2, priority="batch", resources=resources)
+        await start(place, node, "low", 2)
+        await place.job("high", nodes=1, priority="training", resources=resources)
+        await start(place, node, "high", 1)
+        low = await place.until_job("low", lambda j: j.status.attempts[0].end is not None)
+        cause = low.status.attempts[0].cause
+        assert cause is not None
+        assert (cause.class_, cause.budget, cause.preempted_by) == (
+            CauseClass.PREEMPTION, "preemption", f"{place.namespace}/high"
+        )  # fmt: skip
+        await place.until_job("low", phase(JobPhase.QUEUED), 30.0)
+        await place.patch(kinds.TRAINING_JOB, "high", {"cancelled": True})
+        await start(place, node, "low", 2, attempt=2)

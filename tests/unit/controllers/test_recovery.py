@@ -126,6 +126,24 @@ def test_avoided_nodes_in_the_pods_affinity_beside_its_gpu_type() -> None:
     assert shape.placement({}, Avoided()) == {}
 
 
+def test_ranks_are_kept_close_by_the_labels_that_tell_nodes_apart() -> None:
+    def labelled(name: str, zone: str, block: str) -> Any:
+        made = node(name, 8, "H100")
+        more = {"topology.kubernetes.io/zone": zone, "cloud.google.com/gce-topology-block": block}
+        marked = msgspec.structs.replace(made.metadata, labels={**made.metadata.labels, **more})
+        return msgspec.structs.replace(made, metadata=marked)
+
+    nodes = [labelled("n0", "a", "b1"), labelled("n1", "a", "b2")]
+    observed = Observed(facts(capacity=measure(nodes)))
+    two = job(nodes=2, resources=H100)
+    assert sizing.topology(two, observed, 2) == ("cloud.google.com/gce-topology-block",), "all are in one zone"
+    assert sizing.topology(two, observed, 1) == ()
+    fields = shape.close({}, two, 3, sizing.topology(two, observed, 2))
+    (term,) = fields["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert term["podAffinityTerm"]["topologyKey"] == "cloud.google.com/gce-topology-block"
+    assert term["podAffinityTerm"]["labelSelector"]["matchLabels"]["footplate.dev/attempt"] == "3"
+
+
 def test_a_node_is_suspect_for_some_hours_and_longer_the_more_often() -> None:
     once = [Incident("team-a/x", 1, NOW, "GpuHardware")]
     twice = [*once, Incident("team-b/y", 3, NOW, "GpuHardware")]

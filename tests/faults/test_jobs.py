@@ -1,0 +1,173 @@
+"""Faults in real pods: what becomes of a job of two ranks that commits a checkpoint every ten steps.
+
+A table of the outcomes is printed at the end of the session. Faults of whole nodes are played in
+`tests/integration/controllers/test_recovery.py`: the embedded cluster has one real node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from devcluster import cluster
+from footplate.api import TrainingJob
+from footplate.api.trainingjob import JobPhase
+from footplate.controllers import kinds
+from tests.conftest import NodeCluster
+from tests.integration.controllers.conftest import Place
+from tests.node.controllers.test_real_pods import images, place, pytest_collection_finish
+
+__all__ = ["images", "place", "pytest_collection_finish"]
+
+pytestmark = pytest.mark.node
+
+Record = Callable[[str, object], None]
+
+PATIENCE = 120.0
+SCRIPT = """
+import os, sys, time
+from footplate import checkpoint
+
+rank, first, fault = int(os.environ["RANK"]), os.environ["FOOTPLATE_ATTEMPT"] == "1", os.environ["FAULT"]
+found = checkpoint.latest()
+step = found.step if found else 0
+while step < 40:
+    step += 1
+    time.sleep(0.05)
+    if rank == 0 and step % 10 == 0:
+        with checkpoint.saving(step) as directory:
+            (directory / "state").write_text(str(step))
+    if first and step == 25:
+        if rank == 1 and fault == "exit":
+            raise ValueError("bad batch")
+        if rank == 1 and fault == "memory":
+            held = [b"x" * (8 << 20) for _ in range(1000)]
+        time.sleep(300)
+print("done at", step, flush=True)
+"""
+
+
+async def submit(place: Place, fault: str, **spec: Any) -> None:
+    body: dict[str, Any] = {
+        "nodes": 2,
+        "command": ["python3", "-c", SCRIPT],
+        "env": {"FAULT": fault},
+        "resources": {"cpu": "200m", "memory": "256Mi"},
+        "retries": {"app": 1, "infra": 2},
+        "checkpoint": {"grace": "5s"},
+        **spec,
+    }
+    await place.job("train", **body)
+
+
+async def committed(place: Place, step: int = 20) -> list[str]:
+    """The pods of the first attempt, once that checkpoint is in the store and all ranks wait for what comes."""
+    await place.until_job("train", lambda j: j.status.phase is JobPhase.RUNNING, PATIENCE)
+    pods = sorted(pod["metadata"]["name"] for pod in await place.pods(**{"footplate.dev/attempt": "1"}))
+    async with asyncio.timeout(60.0):
+        while True:
+            state = await place.client.run(place.namespace, pods[0], ["cat", "/footplate/checkpoints/.sync.json"])
+            if f"step-{step:012d}/.commit".encode() in state.stdout:
+                return pods
+            await asyncio.sleep(0.5)
+
+
+async def succeeded(place: Place, began: float, record: Record, fault: str) -> TrainingJob:
+    again = await place.until_job(
+        "train",
+        lambda j: len(j.status.attempts) > 1 and (j.status.attempts[1].running is not None or (j.status.phase is not None and j.status.phase.ended)),
+        PATIENCE,
+    )  # fmt: skip
+    restarted = time.monotonic() - began
+    job = again
+    if job.status.phase is not JobPhase.SUCCEEDED:
+        job = await place.until_job("train", lambda j: j.status.phase is not None and j.status.phase.ended, PATIENCE)
+    first, last = job.status.attempts[0], job.status.attempts[-1]
+    cause = first.cause
+    assert cause is not None
+    lost = 25 - (last.start_step or 0)
+    row = {
+        "fault": fault,
+        "final": job.status.phase,
+        "cause": f"{cause.class_}/{cause.reason}",
+        "attempts": len(job.status.attempts),
+        "budget": cause.budget or "-",
+        "steps lost": lost,
+        "seconds": f"{restarted:.1f}",
+    }
+    record("fault", row)
+    assert job.status.phase is JobPhase.SUCCEEDED, job.status.message
+    assert lost <= 10, "no more than the checkpoint interval"
+    return job
+
+
+def cause(job: TrainingJob) -> tuple[str, str, str | None]:
+    found = job.status.attempts[0].cause
+    assert found is not None
+    return found.class_, found.reason, found.budget
+
+
+async def test_kill_9_of_a_rank(place: Place, record_property: Record) -> None:
+    await submit(place, "wait")
+    pods = await committed(place)
+    began = time.monotonic()
+    script = "for p in /proc/[0-9]*; do grep -q 'bad batch' $p/cmdline && grep -q 'State:.S' $p/status && [ ${p#/proc/} != 1 ] && kill -9 ${p#/proc/}; done; true"  # fmt: skip
+    await place.client.run(place.namespace, pods[1], ["sh", "-c", script])
+    job = await succeeded(place, began, record_property, "kill -9 of a rank")
+    assert cause(job) == ("Infra", "Killed", "infra")
+
+
+async def test_a_rank_that_fails_at_a_step(place: Place, record_property: Record) -> None:
+    began = time.monotonic()
+    await submit(place, "exit")
+    job = await succeeded(place, began, record_property, "exit 1 at a step")
+    assert cause(job) == ("App", "PythonException", "app")
+    assert "ValueError: bad batch" in (job.status.attempts[0].cause or job).evidence  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    assert job.status.attempts[0].checkpoint_step == 20, "the agent said so as it ended"
+
+
+async def test_a_rank_out_of_memory(place: Place, record_property: Record) -> None:
+    began = time.monotonic()
+    await submit(place, "memory")
+    job = await succeeded(place, began, record_property, "out of memory")
+    assert cause(job) == ("App", "OutOfMemory", "app")
+
+
+async def test_a_pod_deleted_by_force(place: Place, record_property: Record) -> None:
+    """Kubernetes would put another pod in its place, whose rank the others do not know."""
+    await submit(place, "wait")
+    pods = await committed(place)
+    began = time.monotonic()
+    await place.client.delete(kinds.POD, pods[1], place.namespace, grace_seconds=0)
+    job = await succeeded(place, began, record_property, "pod deleted by force")
+    assert cause(job)[0] == "Infra"
+
+
+async def test_an_unhealthy_gpu(place: Place, node_cluster: NodeCluster, record_property: Record) -> None:
+    gpu = {"cpu": "200m", "memory": "256Mi", "gpu": {"count": 1}}
+    await submit(place, "wait", resources=gpu)
+    await committed(place)
+    began = time.monotonic()
+    marked = [0, 1, 2, 3]
+    cluster.mark_gpus(node_cluster.name, marked, healthy=False, environment=node_cluster.environment)
+    try:
+        found = await place.until_job("train", lambda j: j.status.attempts[0].cause is not None, 60.0)
+        assert cause(found)[:2] == ("Infra", "GpuUnhealthy")
+    finally:
+        cluster.mark_gpus(node_cluster.name, marked, healthy=True, environment=node_cluster.environment)
+    await succeeded(place, began, record_property, "GPU unhealthy")
+
+
+async def test_suspended_and_resumed(place: Place, record_property: Record) -> None:
+    await submit(place, "wait")
+    await committed(place)
+    began = time.monotonic()
+    await place.patch(kinds.TRAINING_JOB, "train", {"suspended": True})
+    await place.until_job("train", lambda j: j.status.phase is JobPhase.SUSPENDED, 60.0)
+    await place.patch(kinds.TRAINING_JOB, "train", {"suspended": False})
+    job = await succeeded(place, began, record_property, "suspended and resumed")
+    assert cause(job) == ("Cancelled", "Suspended", None)
