@@ -268,8 +268,8 @@ def start(launcher: str, command: Sequence[str], node: Node, environment: Mappin
     return started
 
 
-def watch(processes: Sequence[Process], stop: Stop) -> tuple[int, str]:
-    """Until all have ended: the exit code, and what happened where it is not 0."""
+def watch(processes: Sequence[Process], stop: Stop, grace: float = float("inf")) -> tuple[int, str]:
+    """Until all have ended: the exit code, and what happened where it is not 0. `grace`: seconds from SIGTERM to SIGKILL."""
     failed: Process | None = None
     code = 0
     kills = memory_kills()
@@ -288,6 +288,7 @@ def watch(processes: Sequence[Process], stop: Stop) -> tuple[int, str]:
                     kill_at = time.monotonic() + STOP_SECONDS
         if stop.number and not forwarded:
             forwarded = stop.number
+            kill_at = min(kill_at, time.monotonic() + grace)
             say(f"{signal.Signals(forwarded).name} received: told the processes, waiting for them")
             for process in running:
                 process.signal(forwarded)
@@ -457,7 +458,9 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except OSError:
         pass
     find_first_node(node, stop)
-    code, what = watch(start(launcher, command, node, environment), stop)
+    # What does not heed SIGTERM is ended before the pod is: the last checkpoints are still to be uploaded.
+    grace = float(environment.get("FOOTPLATE_GRACE_SECONDS") or "inf")
+    code, what = watch(start(launcher, command, node, environment), stop, grace)
     if code:
         say(what.split("\n")[0])
         write_termination_message(what)

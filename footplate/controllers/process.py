@@ -30,6 +30,7 @@ from footplate.controllers.collector import address
 from footplate.controllers.collector.reports import Reports
 from footplate.controllers.collector.server import Collector, collecting
 from footplate.controllers.collector.tokens import Reviewer
+from footplate.controllers.jobmetrics import JobMetrics
 from footplate.controllers.loop import Controller, Shared
 from footplate.controllers.nodehealth.controller import NodeHealthController
 from footplate.controllers.serving import serving
@@ -85,6 +86,7 @@ async def run(
         Client(connection, user_agent=agent, connections=2) as leasing,
     ):
         caches = Caches(client, await detect(client), options.system)
+        registry.register(JobMetrics(caches.training_jobs.store))
         election = LeaderElection(
             leasing,
             options.system,

@@ -157,6 +157,7 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
         "FOOTPLATE_TEAM": team_of(job.metadata.namespace),
         "FOOTPLATE_CODE_DIR": podshape.CODE_DIR,
         "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
+        "FOOTPLATE_GRACE_SECONDS": str(int(duration.parse(spec.checkpoint.grace).total_seconds())),
     }
     env = podshape.main_environment({"PYTHONUNBUFFERED": "1", **spec.env}, values, platform)
     rank: Json = {"name": "NODE_RANK", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}}

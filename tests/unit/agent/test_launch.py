@@ -345,3 +345,15 @@ time.sleep(60)
     os.kill(child, signal.SIGTERM)
     assert finish(process)[0] == 143
     watchdog.cancel()
+
+
+def test_what_does_not_heed_sigterm_is_killed_when_its_grace_is_over(tmp_path: Path) -> None:
+    script = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(60)"
+    process = start(tmp_path, script, FOOTPLATE_GRACE_SECONDS="1")
+    assert process.stdout is not None
+    assert "ready" in process.stdout.readline()
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code, _, _ = finish(process)
+    assert code in (137, 143)
+    assert time.monotonic() - began < 30

@@ -2,8 +2,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase
+from footplate.controllers.jobmetrics import JobMetrics
 from footplate.controllers.trainingjob.goodput import goodput
 from tests.unit.controllers.build import NOW, job
 
@@ -62,3 +64,15 @@ def test_a_checkpoint_that_it_only_started_from_keeps_nothing() -> None:
     found = goodput(job(), (same,), JobPhase.RECOVERING)
     assert found is not None
     assert found.productive_seconds == 0
+
+
+def test_the_metrics_add_up_the_jobs_of_a_team() -> None:
+    status = {"phase": "Succeeded", "goodput": {"productiveSeconds": 60, "lostSeconds": {"queue": 5}}}
+    lost = {"number": 1, "end": "2026-01-01T00:00:00Z", "cause": {"class": "Infra", "reason": "NodeGone"}}
+    registry = CollectorRegistry()
+    registry.register(JobMetrics([job(status), job({**status, "attempts": [lost]})]))
+    text = generate_latest(registry).decode()
+    assert 'footplate_job_seconds{kind="productive",team="vision"} 120.0' in text
+    assert 'footplate_job_seconds{kind="queue",team="vision"} 10.0' in text
+    assert 'footplate_jobs{phase="Succeeded",team="vision"} 2.0' in text
+    assert 'footplate_lost_attempts{class="Infra",reason="NodeGone",team="vision"} 1.0' in text
