@@ -42,10 +42,6 @@ class NodeHealthController:
         return max((due - now).total_seconds(), 1.0) if due is not None else None
 
     def _job_changed(self, key: Key, old: TrainingJob | None, new: TrainingJob | None) -> None:
-        if new is None:
-            return
-        before = suspicion.suspects_of(old) if old is not None else ()
-        after = suspicion.suspects_of(new)
-        if after and (old is None or before != after or old.status.attempts != new.status.attempts):
-            for name in after:
-                self.queue.add(Key("", name))
+        """At every change of a job that has suspects: what we wrote ourselves is no longer seen as a change here."""
+        for name in suspicion.suspects_of(new) if new is not None else ():
+            self.queue.add(Key("", name))
