@@ -348,7 +348,9 @@ time.sleep(60)
 
 
 def test_what_does_not_heed_sigterm_is_killed_when_its_grace_is_over(tmp_path: Path) -> None:
-    script = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(60)"
+    script = (
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(60)"
+    )
     process = start(tmp_path, script, FOOTPLATE_GRACE_SECONDS="1")
     assert process.stdout is not None
     assert "ready" in process.stdout.readline()
