@@ -181,3 +181,19 @@ async def events(place: Place, name: str) -> list[Json]:
             if found:
                 return found
             await asyncio.sleep(0.2)
+
+
+async def test_the_leader_is_the_one_address_behind_the_service(bare_place: Place) -> None:
+    place = bare_place
+
+    def leads_to(address: str) -> Any:
+        return lambda found: found is not None and found["endpoints"][0]["addresses"] == [address]
+
+    for address in ("10.1.2.3", "10.1.2.4", "fd00::7"):
+        async with place.controllers(address=address):
+            found = await place.client.wait(
+                kinds.ENDPOINT_SLICE, "footplate-collector", place.system, leads_to(address), 15.0
+            )
+            assert found is not None
+            assert found["metadata"]["labels"]["kubernetes.io/service-name"] == "footplate-collector"
+            assert found["ports"] == [{"name": "http", "port": 8081, "protocol": "TCP"}]
