@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from policies import documents
 from policies.rule import Finding, Level, Resource, ResourceRule, Settings, Severity, StackRule
 from policies.values import at, is_unknown, mappings, may_be, texts
 
 S3 = frozenset({"aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2"})
 S3_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 S3_ACCOUNT_BLOCK = "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock"
+S3_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 S3_ACL = frozenset({"aws:s3/bucketAcl:BucketAcl", "aws:s3/bucketAclV2:BucketAclV2"})
 S3_VERSIONING = frozenset({"aws:s3/bucketVersioning:BucketVersioning", "aws:s3/bucketVersioningV2:BucketVersioningV2"})
 GCS = "gcp:storage/bucket:Bucket"
@@ -29,6 +31,10 @@ def _public(resource: Resource, _: Settings) -> Iterator[str]:
         acl = properties.get("acl")
         if isinstance(acl, str) and acl.startswith(("public-", "authenticated-read")) and acl != "private":
             yield f"acl is {acl}: leave it out; who reads the bucket is said by IAM"
+    elif resource.type == S3_POLICY:
+        for statement in documents.statements(properties.get("policy")):
+            if documents.allows(statement) and documents.anyone(statement) and not statement.get("Condition"):
+                yield "policy admits everyone (Principal *): name who needs it, or add a Condition"
     elif resource.type == GCS:
         if not may_be(properties.get("publicAccessPrevention"), "enforced"):
             yield "publicAccessPrevention is not enforced: set it"
@@ -54,8 +60,8 @@ BUCKETS_PRIVATE = ResourceRule(
     name="bucket-public-access-blocked",
     description="Buckets cannot be made public, neither as a whole nor object by object.",
     severity=Severity.CRITICAL,
-    source="CKV_AWS_53 to 56, CKV_AWS_20, CKV_GCP_28, CKV_GCP_29, CKV_GCP_114",
-    types=S3 | S3_ACL | GCS_GRANTS | {S3_BLOCK, S3_ACCOUNT_BLOCK, GCS},
+    source="CKV_AWS_53 to 56, CKV_AWS_20, CKV_AWS_70, CKV_GCP_28, CKV_GCP_29, CKV_GCP_114",
+    types=S3 | S3_ACL | GCS_GRANTS | {S3_BLOCK, S3_ACCOUNT_BLOCK, S3_POLICY, GCS},
     check=_public,
     settings=Settings,
     level=Level.REMEDIATE,

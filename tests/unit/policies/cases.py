@@ -307,6 +307,22 @@ STORAGE = (
         wrong=[({"member": "allUsers", "role": "roles/storage.objectViewer"}, "granted to allUsers")],
     ),
     Case(
+        "bucket-public-access-blocked",
+        "aws:s3/bucketPolicy:BucketPolicy",
+        right=[
+            {"policy": '{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*"}]}'},
+            {"policy": '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:a"}, "Action": "s3:GetObject"}]}'},
+        ],
+        wrong=[
+            (
+                {
+                    "policy": '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": "s3:GetObject"}]}'
+                },
+                "policy admits everyone",
+            )
+        ],
+    ),
+    Case(
         "data-protected",
         GCS,
         right=[{"location": "EU"}],
