@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from policies.rule import Resource, Settings
 from policies.rules.gpus import Count, HourlyCost, Idle
-from tests.unit.policies.cases import (
+from tests.unit.policies.inputs import (
     BLOCK,
     EKS,
     GCS,

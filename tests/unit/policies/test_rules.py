@@ -8,7 +8,8 @@ import pytest
 
 from policies.rule import ResourceRule
 from policies.rules import RULES
-from tests.unit.policies.cases import CASES, Case, resource
+from tests.unit.policies.cases import CASES
+from tests.unit.policies.inputs import Case, resource
 from tests.unit.policies.sdk_schema import knows, unknown_inputs
 from tests.unit.policies.stack_cases import STACK_CASES, StackCase
 
