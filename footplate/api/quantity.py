@@ -29,8 +29,9 @@ def parse(text: str) -> Decimal:
 def human_bytes(count: int | Decimal) -> str:
     """``1536`` → ``1.5Ki``; for people, rounded to one decimal."""
     value = Decimal(count)
-    for suffix in ("", "Ki", "Mi", "Gi", "Ti"):
-        if value < 1024:
-            return f"{value:.1f}".rstrip("0").rstrip(".") + suffix
+    suffixes = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+    for suffix in suffixes:
+        if value < 1024 or suffix == suffixes[-1]:
+            return f"{value:.1f}".removesuffix(".0") + suffix
         value /= 1024
-    return f"{value:.1f}Pi"
+    raise AssertionError("the last suffix takes all")

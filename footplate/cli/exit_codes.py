@@ -21,8 +21,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
+import unicodedata
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -52,6 +54,9 @@ _OF_THE_DISK = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _MAKE_ROOM),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR), _ELSEWHERE),
 }
+
+#: Control sequences of terminals (ECMA-48): colours, titles, cursor.
+_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
 
 #: The first kind that fits counts.
 _KINDS: tuple[tuple[type[FootplateError], ExitCode], ...] = (
@@ -107,9 +112,14 @@ def report(error: Exception) -> ExitCode:
 
 
 def say(message: str, remedy: str | None = None) -> None:
-    print(f"{_styled('error:', '1;31')} {message}", file=sys.stderr)
+    print(f"{_styled('error:', '1;31')} {_plain(message)}", file=sys.stderr)
     if remedy:
-        print(f"{_styled('hint:', '1;36')} {remedy}", file=sys.stderr)
+        print(f"{_styled('hint:', '1;36')} {_plain(remedy)}", file=sys.stderr)
+
+
+def _plain(text: str) -> str:
+    """Messages quote what others wrote: none of it commands the terminal."""
+    return "".join(c for c in _ESCAPE.sub("", text) if c in "\n\t" or not unicodedata.category(c).startswith("Cc"))
 
 
 def _known(error: Exception) -> FootplateError | None:

@@ -19,7 +19,7 @@ from footplate.client.manifests import Json, overlay
 from footplate.client.observing import Report, read, silent, stays, wait_for
 from footplate.client.session import MANAGER, Session
 from footplate.client.workspaces import Wait
-from footplate.errors import Conflict, NotFound
+from footplate.errors import BadUsage, Conflict, NotFound
 from footplate.kube.decoding import Object
 from footplate.kube.errors import AlreadyExists, Forbidden
 from footplate.kube.errors import NotFound as ApiNotFound
@@ -126,6 +126,8 @@ async def of_all_teams(session: Session) -> list[Object]:
 
 
 async def get(session: Session, name: str) -> Object:
+    if not name:
+        raise BadUsage("The name of the job is empty.", "see `footplate job list`")
     namespace = await session.namespace()
     with session.doing(f"read job {name}"):
         try:

@@ -39,7 +39,7 @@ class PodRequest:
             "resources": manifests.resources(self.cpu, self.memory, self.gpus, self.gpu_type) or None,
             "datasets": manifests.datasets(self.datasets) or None,
             "env": dict(self.env) or None,
-            "owner": self.owner,
+            "owner": _owner(self.owner),
             "priority": self.priority,
         }
 
@@ -103,6 +103,13 @@ class JobRequest(PodRequest):
                 "queue": self.queue,
             }
         )
+
+
+def _owner(name: str | None) -> str | None:
+    """Raises BadUsage for what is no name."""
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise BadUsage(f"owner {name!r} is no name.", "leave it out to be the owner yourself")
+    return name
 
 
 def _duration(name: str, text: str | None, *, above_zero: bool = False) -> str | None:

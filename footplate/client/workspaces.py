@@ -16,7 +16,7 @@ from footplate.client import environments, names
 from footplate.client.kinds import WORKSPACE
 from footplate.client.observing import Report, read, seen, silent, stays, wait_for
 from footplate.client.session import MANAGER, Session
-from footplate.errors import Conflict, NotFound, WorkloadFailed
+from footplate.errors import BadUsage, Conflict, NotFound, WorkloadFailed
 from footplate.kube.decoding import Object
 from footplate.kube.errors import AlreadyExists
 from footplate.kube.errors import NotFound as ApiNotFound
@@ -86,6 +86,8 @@ async def listing(session: Session) -> list[Object]:
 
 
 async def get(session: Session, name: str) -> Object:
+    if not name:
+        raise BadUsage("The name of the workspace is empty.", "see `footplate workspace list`")
     namespace = await session.namespace()
     with session.doing(f"read workspace {name}"):
         try:

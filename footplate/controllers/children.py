@@ -119,8 +119,22 @@ class Applier:
         except NotFound:
             return None
         if found.metadata.owned_by(owner):
-            return None
+            return unlabelled(child, found.metadata)
         return name_taken(child.resource, found.metadata)
+
+
+def unlabelled(child: Child, found: Metadata) -> Refusal | None:
+    """Without our labels no watch shows it to us."""
+    wanted: dict[str, str] = (child.body or {}).get("metadata", {}).get("labels", {})
+    lost = [f"{name}={value}" for name, value in wanted.items() if found.labels.get(name) != value]
+    if not lost:
+        return None
+    return Refusal(
+        "LabelsLost",
+        f"Its {child.resource.kind} {found.name} is there, but has lost labels of Footplate's: set {', '.join(lost)} again, "
+        "or delete it.",
+        final=False,
+    )
 
 
 def name_taken(resource: Resource, found: Metadata) -> Refusal:

@@ -74,7 +74,8 @@ class _NamedCluster(msgspec.Struct):
 
 class _NamedUser(msgspec.Struct):
     name: str
-    user: UserEntry
+    user: UserEntry | None = None
+    """As kubectl takes it: left empty, it has no credentials."""
 
 
 class _NamedContext(msgspec.Struct):
@@ -182,7 +183,7 @@ def load_files(files: Sequence[Path]) -> KubeConfig | None:
         for named in parsed.clusters or ():
             clusters.setdefault(named.name, (at, named.cluster))
         for named in parsed.users or ():
-            users.setdefault(named.name, (at, named.user))
+            users.setdefault(named.name, (at, named.user or UserEntry()))
         for named in parsed.contexts or ():
             contexts.setdefault(named.name, (at, named.context))
     if not read:

@@ -69,6 +69,8 @@ def _add(tar: tarfile.TarFile, tree: Tree, entry: Entry) -> None:
     path = tree.root / entry.path
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError as error:
+        raise _changed(path) from error
     except OSError as error:
         raise BadUsage(
             f"Cannot read {path}: {error.strerror}.", "name it in .footplateignore or make it readable"

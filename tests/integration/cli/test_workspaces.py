@@ -151,3 +151,8 @@ def test_one_that_a_finalizer_holds_is_not_shown_as_alive(footplate: Footplate, 
         refused = footplate("workspace", command, name)
         assert (refused.code, f"Workspace {name} {going}" in refused.err) == (4, True), refused.err
     hold()
+
+
+def test_an_empty_name_is_a_usage_error(footplate: Footplate) -> None:
+    refused = footplate("workspace", "show", "")
+    assert (refused.code, "The name of the workspace is empty" in refused.err) == (2, True), refused.err

@@ -284,3 +284,16 @@ async def test_a_home_deleted_under_it_is_said_while_it_runs_and_when_a_new_one_
     async with asyncio.timeout(10.0):
         while not (await place.client.list(EVENT, place.namespace, fields=about)).items:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+
+async def test_a_pod_that_lost_its_labels_is_named(place: Place) -> None:
+    await place.workspace("demo")
+    await place.until_workspace("demo", runs)
+    pod = await place.client.get(kinds.POD, "demo", place.namespace)
+    body = {"metadata": {"labels": dict.fromkeys(pod["metadata"]["labels"])}}
+    await place.client.patch(kinds.POD, "demo", body, place.namespace)
+    ws = await place.until_workspace("demo", lambda w: "has lost labels" in (w.status.message or ""))
+    assert "Its Pod demo is there" in (ws.status.message or "")
+    assert ws.status.phase is WorkspacePhase.QUEUED
+    await place.client.patch(kinds.POD, "demo", {"metadata": {"labels": pod["metadata"]["labels"]}}, place.namespace)
+    await place.until_workspace("demo", runs)

@@ -27,7 +27,13 @@ def test_what_is_no_quantity_is_refused_by_name(text: str) -> None:
 
 
 def test_bytes_are_written_for_people() -> None:
-    assert [quantity.human_bytes(count) for count in (512, 1536, 5 * 1024**3)] == ["512", "1.5Ki", "5Gi"]
+    assert [quantity.human_bytes(count) for count in (512, 1536, 5 * 1024**3, 1024**5, 3 * 1024**6)] == [
+        "512",
+        "1.5Ki",
+        "5Gi",
+        "1Pi",
+        "3Ei",
+    ]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("1h30m", 5400), ("2d", 172800)])

@@ -45,6 +45,11 @@ def test_a_failure_is_one_line_with_a_remedy_and_no_traceback(capsys: pytest.Cap
     assert shown.out == ""
 
 
+def test_what_others_wrote_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    run(raising(errors.Refused("a\x1b[31mred\x1b[0m\x1b]0;title\x07 b\x9b\rc\nd")))
+    assert capsys.readouterr().err == "error: ared bc\nd\n"
+
+
 def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTPLATE_DEBUG", "1")
     run(raising(ValueError("odd")))

@@ -101,6 +101,14 @@ def test_a_file_that_changes_meanwhile_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_that_vanishes_meanwhile_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("x")
+    tree = surveyed(tmp_path)
+    (tmp_path / "train.py").unlink()
+    with pytest.raises(BadUsage, match=r"train.py changed while it was being packed"), pack(tree, lambda _: None):
+        pass
+
+
 def test_a_file_that_has_become_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("a")
     tree = surveyed(tmp_path)

@@ -155,6 +155,12 @@ def test_a_request_says_only_what_was_said() -> None:
     assert JobRequest(command=("true",)).spec(None) == {"command": ["true"]}
 
 
+@pytest.mark.parametrize("owner", ["", " ", "ada\n", "a\x1b[31m"])
+def test_an_owner_that_is_no_name_is_refused(owner: str) -> None:
+    with pytest.raises(BadUsage, match="is no name"):
+        JobRequest(command=("true",), owner=owner).spec(None)
+
+
 def test_a_request_has_the_names_of_the_api() -> None:
     request = JobRequest(
         command=("python3", "-m", "x"),
