@@ -24,7 +24,7 @@ from footplate.errors import ClusterAccess, NotFound
 from footplate.kube.client import Client
 from footplate.kube.connection import Connection
 from footplate.kube.decoding import Object
-from footplate.kube.errors import Forbidden, KubeError
+from footplate.kube.errors import ApiError, Forbidden, KubeError
 from footplate.kube.errors import NotFound as ApiNotFound
 from footplate.kube.resource import Resource
 from footplate.kube.transport import RetryPolicy, Timeouts
@@ -106,7 +106,7 @@ class Session:
             try:
                 found = await self.kube.get(CONFIG_MAP, platforms.CONFIG_MAP, self.system)
             except ApiNotFound as error:
-                raise not_installed() from error
+                raise await self._absent() from error
             except Forbidden as error:
                 # Who is not told about a namespace is not told either that it does not exist.
                 if not await self.kube.resources(API_VERSION):
@@ -120,6 +120,21 @@ class Session:
                 f"of Footplate cannot read: {error}.",
                 "bring both to the same version: `footplate up`, or another version of this command",
             ) from error
+
+    async def _absent(self) -> ClusterAccess:
+        """Anything may answer with 404: only Kubernetes knows its version."""
+        try:
+            version = await self.kube.version()
+        except Forbidden:
+            return not_installed()
+        except ApiError:
+            version = {}
+        if "gitVersion" in version:
+            return not_installed()
+        return ClusterAccess(
+            f"What answers at {self.connection.server} (context {self.connection.context}) is no Kubernetes API server.",
+            "correct the server's address in the kubeconfig, or use another --context",
+        )
 
     async def require_version(self) -> None:
         """Raises ClusterAccess where the cluster's Kubernetes is too old."""

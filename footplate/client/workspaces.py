@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
 from footplate.api import Workspace, WorkspaceSpec
 from footplate.api.crds import WORKSPACE_NAME_MAX
+from footplate.api.resources import Dataset
 from footplate.api.workspace import WorkspacePhase
 from footplate.client import environments, names
 from footplate.client.kinds import WORKSPACE
@@ -75,8 +76,16 @@ def flat(value: object, path: str = "") -> dict[str, str]:
         for field in msgspec.structs.fields(type(value)):
             found |= flat(getattr(value, field.name), f"{path}.{field.encode_name}" if path else field.encode_name)
     elif value is not None and value not in ((), {}):
-        found[path] = str(msgspec.to_builtins(value))
+        found[path] = _words(value)
     return found
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in cast(Mapping[str, object], value).items())
+    if isinstance(value, tuple):
+        return ", ".join(_words(item) for item in cast(tuple[object, ...], value))
+    return f"{value.name} ({value.uri} at {value.mount_path})" if isinstance(value, Dataset) else str(value)
 
 
 async def listing(session: Session) -> list[Object]:
