@@ -11,6 +11,7 @@ Quantity = Annotated[str, Meta(pattern=quantity.PATTERN, max_length=32)]
 #: Its form is the API server's to check: an object from before a stricter one is still read, and judged.
 Duration = Annotated[str, Meta(max_length=32), Meta(extra_json_schema={"pattern": duration.PATTERN})]
 Env = Annotated[dict[str, str], Meta(max_length=200, description="Environment variables of the user's process.")]
+Owner = Annotated[str, Meta(max_length=253), Meta(extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]+$"})]
 TeamName = Annotated[str, Meta(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from footplate.api.meta import API_VERSION, Condition, ObjectMeta, Wire
-from footplate.api.resources import Datasets, Duration, Env, Resources, TeamName, rules
+from footplate.api.resources import Datasets, Duration, Env, Owner, Resources, TeamName, rules
 
 
 class JobPhase(StrEnum):
@@ -146,7 +146,7 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     queue: Annotated[str, Meta(max_length=253)] | None = None
     priority: Literal["interactive", "training", "batch"] = "training"
     team: Annotated[TeamName, Meta(description="Set by the platform from the namespace when left out.")] | None = None
-    owner: Annotated[str, Meta(max_length=253)] | None = None
+    owner: Owner | None = None
     placement: Placement = Placement()
 
     @property

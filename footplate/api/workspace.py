@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from footplate.api.meta import API_VERSION, Condition, ObjectMeta, Wire
-from footplate.api.resources import Datasets, Duration, Env, Quantity, Resources, TeamName, rules
+from footplate.api.resources import Datasets, Duration, Env, Owner, Quantity, Resources, TeamName, rules
 
 PORT = 8888
 HOME = "/home/footplate"
@@ -98,7 +98,7 @@ class WorkspaceSpec(Wire, frozen=True):
     idle: Idle | None = None
     ide: Literal["jupyterlab", "vscode"] = "jupyterlab"
     team: Annotated[TeamName, Meta(description="Set by the platform from the namespace when left out.")] | None = None
-    owner: Annotated[str, Meta(max_length=253, description="The user it belongs to; default: `default`.")] | None = None
+    owner: Annotated[Owner, Meta(description="The user it belongs to; default: `default`.")] | None = None
     priority: Literal["interactive", "training", "batch"] = "interactive"
     env: Env = {}
 

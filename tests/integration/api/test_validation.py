@@ -71,6 +71,8 @@ async def create(
             {**ENV, "datasets": [DATA, {**DATA, "name": "e", "path": "/data/d"}]},
             "two datasets have one path",
         ),
+        (WORKSPACE, {**ENV, "owner": ""}, "spec.owner"),
+        (TRAINING_JOB, {**JOB, "owner": "ada\n"}, "spec.owner"),
         (WORKSPACE, {**ENV, "team": "Red Team"}, "spec.team"),
         (TRAINING_JOB, {"environment": "jupyter"}, "spec.command: Required value"),
         (TRAINING_JOB, {**JOB, "command": []}, "spec.command"),
