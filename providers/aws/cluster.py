@@ -11,7 +11,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from footplate.api import quantity
-from providers import spec
+from providers import charts, spec
 from providers.aws import iam, keys, machines, versions
 from providers.aws.place import Place
 from providers.contract import POOL_LABEL, SYSTEM_POOL, SYSTEM_TAINT, ClusterSpec, Network, NodeGroup, ProviderError
@@ -36,6 +36,9 @@ class AddOn:
     values: dict[str, Any] | None = None
 
 
+#: Until Karpenter runs there are no other nodes. The rest of the add-ons tolerate the taint of their own accord.
+ON_SYSTEM_NODES = {"tolerations": charts.ON_SYSTEM_NODES["tolerations"]}
+
 #: Source: EKS User Guide, "AWS add-ons". The versions are those that EKS has as default for the cluster's version.
 ADD_ONS = (
     AddOn("eks-pod-identity-agent"),
@@ -51,7 +54,7 @@ ADD_ONS = (
     ),
     AddOn("kube-proxy"),
     AddOn("coredns"),
-    AddOn("metrics-server"),
+    AddOn("metrics-server", values=ON_SYSTEM_NODES),
     AddOn("eks-node-monitoring-agent"),
     AddOn(
         "aws-ebs-csi-driver",
@@ -60,7 +63,7 @@ ADD_ONS = (
             "AmazonEBSCSIDriverPolicyV2", "The driver makes and attaches the volumes that it has tagged itself."
         ),
     ),
-    AddOn("snapshot-controller"),
+    AddOn("snapshot-controller", values=ON_SYSTEM_NODES),
     # Each pod reads with its own identity, so the driver has none.
     AddOn("aws-mountpoint-s3-csi-driver"),
 )
@@ -70,7 +73,9 @@ FILESYSTEM_ADD_ONS = {
     "efs": AddOn(
         "aws-efs-csi-driver",
         "efs-csi-controller-sa",
-        iam.Managed("AmazonEFSCSIDriverPolicy", "The driver makes access points that it has tagged itself."),
+        iam.Managed(
+            "service-role/AmazonEFSCSIDriverPolicy", "The driver makes access points that it has tagged itself."
+        ),
     ),
     "fsx": AddOn("aws-fsx-csi-driver"),
 }

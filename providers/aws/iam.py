@@ -30,7 +30,7 @@ class Permission:
 
 @dataclass(frozen=True)
 class Managed:
-    """A policy that AWS keeps for one purpose, such as what a worker node needs."""
+    """A policy that AWS keeps for one purpose, such as what a worker node needs. `name` with its path, where it has one."""
 
     name: str
     why: str
@@ -97,7 +97,7 @@ def role(
     for grant in grants:
         if isinstance(grant, Managed):
             aws.iam.RolePolicyAttachment(
-                f"{name}-{grant.name}",
+                f"{name}-{grant.name.rpartition('/')[2]}",
                 role=made.name,
                 policy_arn=place.managed_policy(grant.name),
                 opts=opts,

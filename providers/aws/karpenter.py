@@ -41,7 +41,7 @@ EVENTS = {
 
 
 class Karpenter(pulumi.ComponentResource):
-    """`ready`: what a node pool needs before it."""
+    """Its nodes join with the system group's role, which EKS admits with that group."""
 
     def __init__(self, name: str, place: Place, cluster: AwsCluster, opts: pulumi.ResourceOptions) -> None:
         super().__init__("footplate:aws:Karpenter", name, None, opts)
@@ -62,13 +62,6 @@ class Karpenter(pulumi.ComponentResource):
             namespace=CHART.namespace,
             service_account="karpenter",
             role_arn=role.arn,
-            opts=self._child,
-        )
-        joins = aws.eks.AccessEntry(
-            "nodes",
-            cluster_name=cluster.eks.name,
-            principal_arn=cluster.node_role.arn,
-            type="EC2_LINUX",
             opts=self._child,
         )
         namespace = charts.namespace(CHART.namespace, CHART.pod_security, self._child)
@@ -92,7 +85,7 @@ class Karpenter(pulumi.ComponentResource):
             values,
             self._child,
             within=namespace.metadata["name"],
-            after=[identity, joins, *cluster.ready],
+            after=[identity, *cluster.ready],
         )
         self.register_outputs({})
 
@@ -112,7 +105,9 @@ class Karpenter(pulumi.ComponentResource):
                 "Principal": {"Service": "events.amazonaws.com"},
                 "Action": "sqs:SendMessage",
                 "Resource": arn,
-                "Condition": {"StringEquals": {"aws:SourceAccount": self._place.account}},
+                "Condition": {
+                    "ArnLike": {"aws:SourceArn": self._place.arn("events", f"rule/{self._place.site.name}-*")}
+                },
             },
             {
                 "Sid": "OverTlsAlone",

@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from footplate.engine.events import Step
 from footplate.engine.values import Unknown
@@ -73,6 +74,14 @@ def test_iam_takes_every_role_and_document() -> None:
     assert taken >= 6
     with pytest.raises(ClientError, match="MalformedPolicyDocument"):
         iam.create_policy(PolicyName="wrong", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{}]}))
+
+
+def test_the_policies_of_aws_that_are_attached_are_there() -> None:
+    known = {
+        f"arn:aws:iam::aws:policy{row['Path']}{name}" for name, row in json.loads(aws_managed_policies_data).items()
+    }
+    attached = {step.inputs["policyArn"] for step in of("aws:iam/rolePolicyAttachment:RolePolicyAttachment").values()}
+    assert attached <= known
 
 
 def test_buckets_take_their_settings() -> None:
