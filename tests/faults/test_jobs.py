@@ -116,7 +116,7 @@ async def test_kill_9_of_a_rank(place: Place, record_property: Record) -> None:
     pods = await committed(place)
     began = time.monotonic()
     # The rank itself, not its launcher, whose command line has the same script.
-    script = "for p in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' < $p/cmdline | cut -c1-10)\" = 'python3 -c' ] && kill -9 ${p#/proc/}; done; true"  # fmt: skip
+    script = "for p in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' < $p/cmdline | head -c 10)\" = 'python3 -c' ] && kill -9 ${p#/proc/}; done; true"  # fmt: skip
     await place.client.run(place.namespace, pods[1], ["sh", "-c", script])
     job = await succeeded(place, began, record_property, "kill -9 of a rank")
     assert cause(job) == ("Infra", "Killed", "infra")
