@@ -234,13 +234,17 @@ def _rests(attempts: tuple[Attempt, ...]) -> Verdict:
     return Verdict(JobPhase.SUSPENDED, "Suspended", "It is suspended until it is resumed.", attempts)
 
 
+NOT_THERE_NOW = frozenset({"NoSuchGpu", "GpuCountTooLarge", "CpuTooLarge", "MemoryTooLarge"})
+"""Refusals that are not final for a job that has run: its nodes were there, and may come back."""
+
+
 def _not_started(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ...], now: datetime) -> Verdict:
     last = attempts[-1] if attempts else None
     if job.spec.suspended:
         return _rests(attempts)
     refusal = observed.refused or start(job, observed, now)
     if isinstance(refusal, Refusal):
-        if refusal.final:
+        if refusal.final and not (attempts and refusal.reason in NOT_THERE_NOW):
             return Verdict(JobPhase.FAILED, refusal.reason, refusal.message, attempts, finished_at=now)
         return Verdict(JobPhase.QUEUED, refusal.reason, refusal.message, attempts, next_action=refusal.action)
     if observed.holds_for is not None:

@@ -272,3 +272,10 @@ def test_a_failed_job_is_tried_again_with_full_budgets_and_all_its_attempts() ->
     assert made(again, nothing, 60) == ["Service train-3", "Job train-3"]
     assert spent(again, (*lost.attempts, Attempt(number=3, end=NOW, cause=INFRA)), "infra") == 1
     assert after(again, nothing, 120) == again
+
+
+def test_a_job_that_has_run_waits_for_gpus_that_are_gone_for_now() -> None:
+    lost = TrainingJobStatus(phase=JobPhase.RECOVERING, attempts=history(5))
+    none = Observed(facts(capacity=measure([node("n0", cpu="64")])))
+    assert after(TrainingJob(job().metadata, job(resources=H100).spec, lost), none, 60).status.phase is JobPhase.QUEUED
+    assert after(job(resources=H100), none).status.phase is JobPhase.FAILED
