@@ -92,10 +92,10 @@ async def succeeded(place: Place, began: float, record: Record, fault: str) -> T
     lost = 25 - (last.start_step or 0)
     row = {
         "fault": fault,
-        "final": job.status.phase,
+        "final": str(job.status.phase),
         "cause": f"{cause.class_}/{cause.reason}",
         "attempts": len(job.status.attempts),
-        "budget": cause.budget or "-",
+        "budget": str(cause.budget or "-"),
         "steps lost": lost,
         "seconds": f"{restarted:.1f}",
     }
