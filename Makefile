@@ -51,7 +51,7 @@ format: ## rewrites the sources as `lint` wants them
 test: lint ## lint and every test; those with real pods need root
 	@$(RUN) footplate cluster build --profile $(if $(ROOT),full,api)
 	@$(if $(ROOT),$(RUN) footplate images build --builder buildah)
-	@$(RUN) pytest -n 2 --dist loadgroup
+	@$(RUN) pytest -n 2
 
 bench: ## the benchmarks, on a cluster of their own
 	@$(RUN) --group bench python -m benchmarks

@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 import yaml
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from devcluster import artifacts, build, cluster, paths
 from devcluster.object_store import ObjectStore
 from devcluster.progress import ConsoleProgress
 
 FOLDER_MARKERS = {"integration": "api", "node": "full"}
-#: Folders whose tests run one after the other on one worker, where there are several (`pytest -n 2 --dist loadgroup`):
-#: they share a cluster, or take the machine's time.
+#: Folders whose tests run one after the other on one worker, where there are several (`pytest -n 2`): they share a
+#: cluster, or take the machine's time.
 GROUPS = {"integration": "api", "node": "node", "chaos": "node", "faults": "node"}
 
 
@@ -32,15 +34,22 @@ class ApiCluster:
     context: str
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class ByCluster(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        """What runs on one worker, in one go: a group's tests, else a file's."""
+        return GROUPS.get(nodeid.split("/")[1]) or super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByCluster:
+    return ByCluster(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in FOLDER_MARKERS:
             if f"/tests/{marker}/" in item.path.as_posix():
                 item.add_marker(marker)
-        for folder, name in GROUPS.items():
-            if f"/tests/{folder}/" in item.path.as_posix():
-                item.add_marker(pytest.mark.xdist_group(name))
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("node"):
