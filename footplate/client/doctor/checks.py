@@ -157,7 +157,7 @@ async def _object_store(session: Session) -> Finding:
     reached: list[str] = []
     for team in await session.teams():
         async with store.team_store(session, team) as location:
-            with store.using(location, f"reach team {team.name}'s object store"):
+            with store.using(location, "reach the object store"):
                 await store.listable(location)
             reached.append(f"{location.bucket} at {location.endpoint}" if location.endpoint else location.bucket)
     return ok("object store", ", ".join(dict.fromkeys(reached)) or "not looked at: you are in no team")
