@@ -42,6 +42,7 @@ class ByCluster(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByCluster:
+    config.option.loadscopereorder = False  # those with clusters come first: they take longest
     return ByCluster(config, log)
 
 
