@@ -75,7 +75,10 @@ def test_a_cluster_is_started_changed_stopped_started_again_and_deleted(footplat
     assert "kube-scheduler" in footplate("logs", "nonsense", "--name=life").stderr
     assert footplate("kubeconfig", "--name=life").stdout == footplate.place.kubeconfig.read_text()
 
-    assert footplate("delete", "--name=life").returncode == 0
+    asked = footplate("delete", "--name=life")
+    assert (asked.returncode, "say it with --yes" in asked.stderr) == (ExitCode.USAGE, True)
+    assert footplate.place.kubeconfig.exists()
+    assert footplate("delete", "--name=life", "--yes").returncode == 0
     assert processes.of_cluster(footplate.place.root) == []
     assert not footplate.place.root.exists()
     assert footplate("delete", "--name=life").returncode == ExitCode.NOT_FOUND
