@@ -47,6 +47,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByClust
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # `tests/node/bringup` installs the platform, and leaves alone what faults' tests install in its place.
+    items.sort(key=lambda item: "/tests/faults/" in item.path.as_posix())
     for item in items:
         for marker in FOLDER_MARKERS:
             if f"/tests/{marker}/" in item.path.as_posix():
