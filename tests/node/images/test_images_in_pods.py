@@ -106,7 +106,8 @@ def submit(place: Place, attempt: int, spec: TrainingJobSpec, image: str) -> str
     """One attempt, as the controllers make it; names and priorities of a whole platform are left out."""
     metadata = api.ObjectMeta(name="digits", namespace=place.namespace, uid="12345678-aaaa")
     job = api.TrainingJob(metadata=metadata, spec=spec)
-    batch = shape.batch_job(job, attempt, image, place.platform, place.team, Queueing.PLAIN)
+    form = shape.Form(image, place.platform, place.team, Queueing.PLAIN, spec.nodes)
+    batch = shape.batch_job(job, attempt, form)
     service = shape.service(job, attempt)
     for field in ("serviceAccountName", "priorityClassName"):
         del batch["spec"]["template"]["spec"][field]
