@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
-from footplate.costs.charges import UNKNOWN_YET, Charge, Finding, Gap, Option, Rule, span
+from footplate.costs.charges import UNKNOWN_YET, Charge, Finding, Gap, Option, Rule, fee, span, storage
 from footplate.costs.machines import gpus
 from footplate.costs.planned import Plan, Planned
 from footplate.costs.prices import Market, PriceTable
@@ -22,7 +22,7 @@ _MARKETS: Final = {
 
 
 def _cluster(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
-    yield _fee("EKS control plane", resource, plan, "eks-cluster")
+    yield fee("aws", "EKS control plane", resource, plan, "eks-cluster")
     if resource.get("computeConfig", "enabled") is True:
         yield Gap("EKS Auto Mode", "its surcharge depends on the machines that it chooses")
 
@@ -106,34 +106,23 @@ def _endpoint(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Find
         yield Gap("interface endpoint", f"its zones are {UNKNOWN_YET}")
         return
     zones = len(cast(list[Any], subnets))
-    yield _fee(f"interface endpoint in {zones} zones", resource, plan, "interface-endpoint-zone", zones)
+    yield fee("aws", f"interface endpoint in {zones} zones", resource, plan, "interface-endpoint-zone", zones)
 
 
 def _volume(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
-    yield _storage("volume", resource, plan, f"disk:{resource.get('type') or 'gp2'}", resource.number("size"))
+    yield storage("aws", "volume", resource, plan, f"disk:{resource.get('type') or 'gp2'}", resource.number("size"))
 
 
 def _lustre(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     kind = resource.get("deploymentType") or "SCRATCH_1"
     if kind.startswith("PERSISTENT"):
         kind = f"{resource.get('storageType') or 'SSD'}-{resource.number('perUnitStorageThroughput') or 0:g}"
-    yield _storage("FSx for Lustre", resource, plan, f"lustre:{kind}", resource.number("storageCapacity"))
-
-
-def _storage(what: str, resource: Planned, plan: Plan, item: str, size: float | None) -> Finding:
-    if size is None:
-        return Gap(what, f"its size is {UNKNOWN_YET}")
-    return _fee(f"{what} of {size:g} GiB", resource, plan, item, size)
-
-
-def _fee(what: str, resource: Planned, plan: Plan, item: str, amount: float = 1) -> Charge:
-    option = Option(item, Market.ON_DEMAND, amount, amount)
-    return Charge(what, "aws", plan.region(resource), [option])
+    yield storage("aws", "FSx for Lustre", resource, plan, f"lustre:{kind}", resource.number("storageCapacity"))
 
 
 def _flat(what: str, item: str) -> Rule:
     def rule(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
-        yield _fee(what, resource, plan, item)
+        yield fee("aws", what, resource, plan, item)
 
     return rule
 

@@ -47,6 +47,18 @@ Rule: TypeAlias = Callable[[Planned, Plan, PriceTable], Iterable[Finding]]
 UNKNOWN_YET = "known only after the update"
 
 
+def fee(cloud: str, what: str, resource: Planned, plan: Plan, item: str, amount: float = 1) -> Charge:
+    """At the on-demand price, whatever runs."""
+    return Charge(what, cloud, plan.region(resource), [Option(item, Market.ON_DEMAND, amount, amount)])
+
+
+def storage(cloud: str, what: str, resource: Planned, plan: Plan, item: str, size: float | None) -> Finding:
+    """`size` in GiB; None where it is not known yet."""
+    if size is None:
+        return Gap(what, f"its size is {UNKNOWN_YET}")
+    return fee(cloud, f"{what} of {size:g} GiB", resource, plan, item, size)
+
+
 def span(minimum: float, maximum: float | None) -> str:
     """`0 to 8`, `3`, `2 or more`."""
     if maximum is None:

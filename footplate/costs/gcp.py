@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from footplate.costs.charges import UNKNOWN_YET, Charge, Finding, Gap, Option, Rule, span
+from footplate.costs.charges import UNKNOWN_YET, Charge, Finding, Gap, Option, Rule, fee, span, storage
 from footplate.costs.machines import GCP_ACCELERATORS, gpu_machines, gpus
 from footplate.costs.planned import UNKNOWN, Plan, Planned
 from footplate.costs.prices import Market, PriceTable
@@ -20,7 +20,7 @@ _APART: Final = ("T4", "V100", "P100", "P4")
 
 
 def _cluster(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
-    yield _fee("GKE control plane", resource, plan, "gke-cluster")
+    yield fee("gcp", "GKE control plane", resource, plan, "gke-cluster")
     if resource.get("enableAutopilot") is True:
         yield Gap("Autopilot pods", "by what pods ask for")
     elif resource.get("removeDefaultNodePool") is not True and not resource.get("nodePools"):
@@ -172,38 +172,29 @@ def _nat(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
 def _address(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     """Those within a network cost nothing."""
     if resource.get("addressType") != "INTERNAL":
-        yield _fee("external address", resource, plan, "external-address")
+        yield fee("gcp", "external address", resource, plan, "external-address")
 
 
 def _disk(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
-    yield _storage("disk", resource, plan, f"disk:{resource.get('type') or 'pd-standard'}", resource.number("size"))
+    yield storage(
+        "gcp", "disk", resource, plan, f"disk:{resource.get('type') or 'pd-standard'}", resource.number("size")
+    )
 
 
 def _filestore(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     size = resource.number("fileShares", "capacityGb")
-    yield _storage("Filestore", resource, plan, f"filestore:{resource.get('tier')}", size)
+    yield storage("gcp", "Filestore", resource, plan, f"filestore:{resource.get('tier')}", size)
 
 
 def _lustre(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     item = f"lustre:{resource.number('perUnitStorageThroughput') or 0:g}"
-    yield _storage("Managed Lustre", resource, plan, item, resource.number("capacityGib"))
+    yield storage("gcp", "Managed Lustre", resource, plan, item, resource.number("capacityGib"))
 
 
 def _instance(resource: Planned, plan: Plan, table: PriceTable) -> Iterable[Finding]:
     model = resource.get("scheduling", "provisioningModel")
     config = {**resource.inputs, "spot": model == "SPOT", "flexStart": model == "FLEX_START"}
     yield from (f for f in _nodes(resource, plan, config, 1, 1) if isinstance(f, Gap) or not f.what.startswith("boot"))
-
-
-def _storage(what: str, resource: Planned, plan: Plan, item: str, size: float | None) -> Finding:
-    if size is None:
-        return Gap(what, f"its size is {UNKNOWN_YET}")
-    return _fee(f"{what} of {size:g} GiB", resource, plan, item, size)
-
-
-def _fee(what: str, resource: Planned, plan: Plan, item: str, amount: float = 1) -> Charge:
-    option = Option(item, Market.ON_DEMAND, amount, amount)
-    return Charge(what, "gcp", plan.region(resource), [option])
 
 
 def _block(value: Any) -> Mapping[str, Any]:
