@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from footplate.version import VERSION
 from providers.aws.place import Place
 from providers.contract import RegistrySpec
-from providers.standard_images import in_registry
+from providers.standard_images import offered
 
 #: Untagged images go after so many days; what has a tag stays, since specs name it.
 UNTAGGED_DAYS = 14
@@ -23,7 +23,7 @@ class AwsRegistry(pulumi.ComponentResource):
         super().__init__("footplate:aws:Registry", "registry", None, opts)
         self._place = place
         self._prefix = asked.prefix.rstrip("/")
-        self.result = in_registry(asked, self._image)
+        self.result = offered(asked, self._image)
         self.register_outputs({"platform": self.result.platform_image})
 
     def _image(self, name: str) -> str:

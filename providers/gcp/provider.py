@@ -44,7 +44,7 @@ from providers.gcp.machines import Fabric
 from providers.gcp.offload import Vertex
 from providers.gcp.registry import Repositories
 from providers.gcp.zones import REGIONS
-from providers.standard_images import in_registry
+from providers.standard_images import offered
 
 #: Beside GKE's driver, device plugin and partitions: the operator's telemetry, and what it needs of the node.
 #: Source: https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/google-gke.html
@@ -181,7 +181,7 @@ class GcpProvider:
             opts=opts,
         )
         prefix = spec.prefix.rstrip("/") or made.prefix()
-        return in_registry(spec, lambda name: f"{prefix}/{name}:{VERSION}")
+        return offered(spec, lambda name: f"{prefix}/{name}:{VERSION}")
 
     def workload_identity(self, spec: WorkloadIdentitySpec, opts: pulumi.ResourceOptions) -> WorkloadIdentity:
         described = f"Pods of {', '.join(spec.service_accounts)} in namespace {spec.namespace}."

@@ -11,7 +11,6 @@ import pulumi
 
 from footplate.client.target import EMBEDDED_CONTEXT_PREFIX, Target, data_directory, embedded_name, resolve
 from footplate.images import catalogue, index
-from footplate.images.errors import UnknownImage
 from providers.contract import (
     Cluster,
     ClusterSpec,
@@ -31,12 +30,12 @@ from providers.contract import (
     SharedFilesystem,
     SharedFilesystemSpec,
     Site,
-    StandardImage,
     WorkloadIdentity,
     WorkloadIdentitySpec,
 )
 from providers.kubernetes_provider import kubernetes_provider
 from providers.local.in_cluster_store import BUCKET, ENDPOINT, REGION, InClusterStore, InClusterStoreArgs
+from providers.standard_images import Contents, offered
 
 
 class EmbeddedStore(msgspec.Struct, frozen=True, rename="camel"):
@@ -139,16 +138,10 @@ class LocalProvider:
             # By digest where it was pushed from here; by its content's tag where somebody else did.
             return built[name].pushed.get(prefix) or f"{prefix}/{own.rsplit('/', 1)[1]}" if prefix else own
 
-        environments: dict[str, StandardImage] = {}
-        for name in spec.environments:
-            try:
-                image = catalogue.find(name)
-            except UnknownImage as error:
-                raise ProviderError(f"footplate:standardEnvironments: {error}") from error
-            environments[name] = StandardImage(
-                reference(name), image.title, image.description, gpu=built[name].gpu, packages=built[name].packages
-            )
-        return Registry(spec.platform_image or reference("platform"), environments)
+        def contents(image: catalogue.Image) -> Contents:
+            return Contents(built[image.name].gpu, built[image.name].packages)
+
+        return offered(spec, reference, contents)
 
 
 def _embedded_store(path: Path, name: str, spec: ObjectStoreSpec) -> ObjectStore:
