@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import aclosing
 from enum import StrEnum
 from importlib.util import find_spec
@@ -67,31 +66,25 @@ def doctor(
             raise MachineLacks("This footplate does not look at cloud accounts.", "use that of Footplate's repository")
         from footplate.cli.account import examined
 
-        _tell(examined(cloud.value, stack, leftovers, region or "", project or "", cwd), output)
+        account = examined(cloud.value, stack, leftovers, region or "", project or "", cwd)
+        _end([_told(finding, output) for finding in account], output)
     if stack or leftovers or region or project:
         raise BadUsage("--stack, --leftovers, --region and --project are of a cloud account", "add --cloud aws or gcp")
     from footplate.client.doctor.checks import examine
     from footplate.client.target import Target
 
     async def run() -> list[Finding]:
-        found: list[Finding] = []
         async with aclosing(examine(Target(kubeconfig, context), team)) as findings:
-            async for finding in findings:
-                found.append(finding)
-                if output is Output.TABLE and finding.verdict != "skipped":
-                    print(_line(finding), flush=True)
-        return found
+            return [_told(finding, output) async for finding in findings]
 
     _end(asyncio.run(run()), output)
 
 
-def _tell(findings: Iterator[Finding], output: Output) -> None:
-    found: list[Finding] = []
-    for finding in findings:
-        found.append(finding)
-        if output is Output.TABLE and finding.verdict != "skipped":
-            print(_line(finding), flush=True)
-    _end(found, output)
+def _told(finding: Finding, output: Output) -> Finding:
+    """As soon as it is there; what was skipped is told at the end."""
+    if output is Output.TABLE and finding.verdict != "skipped":
+        print(_line(finding), flush=True)
+    return finding
 
 
 def _end(found: list[Finding], output: Output) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -160,14 +161,7 @@ def resume(
     """Let a suspended job go on from its last checkpoint."""
     from footplate.client import jobs
 
-    where = Where(team, context, kubeconfig)
-
-    async def work(session: Session, live: Live) -> None:
-        del live
-        await jobs.resume(session, name)
-
-    on_cluster(where, work)
-    note(f"Job {name} is resumed. To follow: footplate job logs {name} -f{where.flags()}")
+    _go_on(name, jobs.resume, "is resumed", Where(team, context, kubeconfig))
 
 
 def retry(
@@ -179,14 +173,16 @@ def retry(
     """Try a failed job again, from its last checkpoint and with full budgets."""
     from footplate.client import jobs
 
-    where = Where(team, context, kubeconfig)
+    _go_on(name, jobs.retry, "is tried again", Where(team, context, kubeconfig))
 
+
+def _go_on(name: str, ask: Callable[[Session, str], Awaitable[object]], done: str, where: Where) -> None:
     async def work(session: Session, live: Live) -> None:
         del live
-        await jobs.retry(session, name)
+        await ask(session, name)
 
     on_cluster(where, work)
-    note(f"Job {name} is tried again. To follow: footplate job logs {name} -f{where.flags()}")
+    note(f"Job {name} {done}. To follow: footplate job logs {name} -f{where.flags()}")
 
 
 def register(app: typer.Typer) -> None:

@@ -49,7 +49,11 @@ def choose(teams: Sequence[Team], wanted: str | None, *, known: Sequence[Team] =
             "You are in none of this platform's teams.",
             f"ask a platform engineer to add you to one of: {names.listing(team.name for team in known)}",
         )
-    raise NotFound(
+    raise none_there()
+
+
+def none_there() -> NotFound:
+    return NotFound(
         "This platform has no teams.",
         "add one under `footplate:teams` in the stack's configuration, then `footplate up`",
     )

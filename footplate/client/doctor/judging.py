@@ -15,7 +15,8 @@ from footplate.api.quantity import human_bytes, parse
 from footplate.client import names, versions
 from footplate.client.doctor.finding import Finding, failed, ok, warning
 from footplate.client.pods import Pod
-from footplate.errors import ClusterAccess, FootplateError, MachineLacks, NotFound, NotInstalled
+from footplate.client.teams import none_there
+from footplate.errors import ClusterAccess, FootplateError, MachineLacks, NotInstalled
 
 _NEEDED_DISK = 5 << 30
 
@@ -158,10 +159,7 @@ def environments(found: Sequence[Environment]) -> Finding:
 
 def teams(mine: Sequence[Team], platform: Platform) -> Finding:
     if not platform.teams:
-        return failed(
-            "team",
-            NotFound("This platform has no teams.", "add one under `footplate:teams`, then `footplate up`"),
-        )
+        return failed("team", none_there())
     if not mine:
         known = names.listing(team.name for team in platform.teams)
         return warning("team", "you are in none of this platform's teams", f"ask to be added to one of: {known}")
