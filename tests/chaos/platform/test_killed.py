@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from devcluster import addresses, cgroups, cluster
-from devcluster.progress import ConsoleProgress
-from footplate.images import build
 from tests.platform_command import Command
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(1500)]
@@ -21,13 +18,6 @@ pytestmark = [pytest.mark.node, pytest.mark.timeout(1500)]
 NAME = "killed"
 #: Seconds after its start at which `make up` is killed: in the cluster's start, the images' loading, the stack, the demo.
 MOMENTS = (2.0, 9.0, 20.0, 35.0)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    here = Path(__file__).parent
-    selected = [item for item in session.items if here in item.path.parents and not item.get_closest_marker("skip")]
-    if selected and not session.config.option.collectonly:
-        build.ensure((), ConsoleProgress(Console(stderr=True)), builder="buildah")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +36,7 @@ def footplate(environment: dict[str, str]) -> Command:
 
 @pytest.fixture(scope="module")
 def on_cluster(footplate: Command) -> Command:
-    return Command({**footplate.environment, "FOOTPLATE_CONTEXT": f"footplate-{NAME}"})
+    return Command.on(footplate.environment, f"footplate-{NAME}")
 
 
 def until(what: str, found: Callable[[], Any], seconds: float = 120.0) -> Any:

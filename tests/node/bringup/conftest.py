@@ -4,20 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from devcluster.progress import ConsoleProgress
-from footplate.images import build
+from tests import standard_images
 from tests.conftest import NodeCluster
 from tests.platform_command import Command
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what is not built before the first test, whose time limit a cold build could exceed."""
-    here = Path(__file__).parent
-    selected = [item for item in session.items if here in item.path.parents and not item.get_closest_marker("skip")]
-    if selected and not session.config.option.collectonly:
-        build.ensure((), ConsoleProgress(Console(stderr=True)), builder="buildah")
+    standard_images.build_before(session, Path(__file__).parent)
 
 
 @pytest.fixture(scope="module")

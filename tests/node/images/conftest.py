@@ -16,17 +16,14 @@ from devcluster import cluster
 from devcluster.progress import ConsoleProgress
 from footplate.api.platform import ObjectStore, Platform, Team
 from footplate.images import build, delivery, index
+from tests import standard_images
 from tests.conftest import NodeCluster
 
 Json = dict[str, Any]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what is not built before the first test, whose time limit a cold build could exceed."""
-    here = Path(__file__).parent
-    selected = [item for item in session.items if here in item.path.parents and not item.get_closest_marker("skip")]
-    if selected and not session.config.option.collectonly:
-        build.ensure((), ConsoleProgress(Console(stderr=True)), builder="buildah")
+    standard_images.build_before(session, Path(__file__).parent)
 
 
 def until(what: str, found: Callable[[], Any], seconds: float = 120.0) -> Any:
