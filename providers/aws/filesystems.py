@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from providers import spec
+from providers import scratch_volumes, spec
 from providers.aws.cluster import FILESYSTEM_ADD_ONS, AwsCluster, gib
 from providers.aws.place import Place
 from providers.contract import ProviderError, SharedFilesystem, SharedFilesystemSpec
@@ -16,7 +16,6 @@ from providers.custom_object import custom_object
 
 HOME_CLASS = "footplate-home"
 SHARED_CLASS = "footplate-shared"
-SCRATCH_CLASS = "footplate-scratch"
 
 #: MB/s per TiB of persistent SSD filesystems. Source: FSx for Lustre User Guide, "Performance" (PERSISTENT_2).
 LUSTRE_THROUGHPUT = (125, 250, 500, 1000)
@@ -64,7 +63,8 @@ class AwsFilesystems(pulumi.ComponentResource):
         if asked.scratch is not None:
             self._lustre(asked.scratch, asked.teams)
         self.result = SharedFilesystem(
-            SHARED_CLASS if asked.shared is not None else "", SCRATCH_CLASS if asked.scratch is not None else ""
+            SHARED_CLASS if asked.shared is not None else "",
+            scratch_volumes.SCRATCH_CLASS if asked.scratch is not None else "",
         )
         self.register_outputs({})
 
@@ -172,38 +172,12 @@ class AwsFilesystems(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
         driver = self._cluster.add_on(FILESYSTEM_ADD_ONS["fsx"], after=self._cluster.ready)
-        kubernetes.storage.v1.StorageClass(
-            SCRATCH_CLASS,
-            metadata={"name": SCRATCH_CLASS},
-            provisioner="kubernetes.io/no-provisioner",
-            reclaim_policy="Retain",
-            opts=self._child,
-        )
+        scratch_volumes.storage_class(self._child)
         for team in teams:
-            self._team_volume(team, scratch.size, filesystem, driver)
-
-    def _team_volume(self, team: str, size: str, filesystem: aws.fsx.LustreFileSystem, driver: pulumi.Resource) -> None:
-        """Held for a claim `scratch` in the team's namespace."""
-        kubernetes.core.v1.PersistentVolume(
-            f"scratch-{team}",
-            metadata={"name": f"scratch-{team}"},
-            spec={
-                "storage_class_name": SCRATCH_CLASS,
-                "capacity": {"storage": size},
-                "access_modes": ["ReadWriteMany"],
-                "persistent_volume_reclaim_policy": "Retain",
-                "mount_options": ["flock"],
-                "claim_ref": {
-                    "api_version": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "namespace": f"team-{team}",
-                    "name": "scratch",
-                },
-                "csi": {
-                    "driver": "fsx.csi.aws.com",
-                    "volume_handle": filesystem.id.apply(lambda id: f"{id}-{team}"),
-                    "volume_attributes": {"dnsname": filesystem.dns_name, "mountname": filesystem.mount_name},
-                },
-            },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[driver]),
-        )
+            csi = {
+                "driver": "fsx.csi.aws.com",
+                "volume_handle": filesystem.id.apply(lambda id, team=team: f"{id}-{team}"),
+                "volume_attributes": {"dnsname": filesystem.dns_name, "mountname": filesystem.mount_name},
+            }
+            after = pulumi.ResourceOptions(parent=self, depends_on=[driver])
+            scratch_volumes.team_volume(team, scratch.size, csi, after, mount_options=["flock"])

@@ -8,14 +8,13 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 
-from providers import spec
+from providers import scratch_volumes, spec
 from providers.contract import ProviderError, SharedFilesystem, SharedFilesystemSpec
 from providers.gcp.foundation import Foundation
 from providers.gcp.network import Network, PrivateServices
 from providers.gcp.nodes import gibibytes
 
 SHARED_CLASS = "footplate-shared"
-SCRATCH_CLASS = "footplate-scratch"
 
 #: MB/s per TiB → GiB that an instance has at least, and grows by.
 #: Source: https://cloud.google.com/managed-lustre/docs/create-instance#performance-tiers
@@ -43,7 +42,8 @@ class Filesystems(pulumi.ComponentResource):
         if asked.scratch is not None:
             self._lustre(asked.scratch, asked.teams)
         self.result = SharedFilesystem(
-            SHARED_CLASS if asked.shared is not None else "", SCRATCH_CLASS if asked.scratch is not None else ""
+            SHARED_CLASS if asked.shared is not None else "",
+            scratch_volumes.SCRATCH_CLASS if asked.scratch is not None else "",
         )
         self.register_outputs({})
 
@@ -95,46 +95,18 @@ class Filesystems(pulumi.ComponentResource):
                 protect=self._kept,
             ),
         )
-        kubernetes.storage.v1.StorageClass(
-            SCRATCH_CLASS,
-            metadata={"name": SCRATCH_CLASS},
-            provisioner="kubernetes.io/no-provisioner",
-            reclaim_policy="Retain",
-            opts=self._inside,
-        )
-        for team in teams:
-            self._volume(team, scratch.size, zone, instance)
-
-    def _volume(self, team: str, size: str, zone: str, instance: gcp.lustre.Instance) -> None:
-        """Held for a claim `scratch` in the team's namespace.
-
-        Source: https://cloud.google.com/kubernetes-engine/docs/how-to/persistent-volumes/lustre-csi-driver-existing-instance
-        """
-        kubernetes.core.v1.PersistentVolume(
-            f"scratch-{team}",
-            metadata={"name": f"scratch-{team}"},
-            spec={
-                "storage_class_name": SCRATCH_CLASS,
-                "capacity": {"storage": size},
-                "access_modes": ["ReadWriteMany"],
-                "persistent_volume_reclaim_policy": "Retain",
-                "claim_ref": {
-                    "api_version": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "namespace": f"team-{team}",
-                    "name": "scratch",
-                },
-                "csi": {
-                    "driver": "lustre.csi.storage.gke.io",
-                    "volume_handle": f"{self._foundation.project}/{zone}/{self._foundation.site.name}-scratch",
-                    "volume_attributes": {
-                        "ip": instance.mount_point.apply(lambda point: point.partition("@")[0]),
-                        "filesystem": instance.filesystem,
-                    },
-                },
+        scratch_volumes.storage_class(self._inside)
+        # Source: https://cloud.google.com/kubernetes-engine/docs/how-to/persistent-volumes/lustre-csi-driver-existing-instance
+        csi = {
+            "driver": "lustre.csi.storage.gke.io",
+            "volume_handle": f"{self._foundation.project}/{zone}/{site.name}-scratch",
+            "volume_attributes": {
+                "ip": instance.mount_point.apply(lambda point: point.partition("@")[0]),
+                "filesystem": instance.filesystem,
             },
-            opts=self._inside,
-        )
+        }
+        for team in teams:
+            scratch_volumes.team_volume(team, scratch.size, csi, self._inside)
 
 
 def capacity(scratch: spec.Scratch) -> int:
