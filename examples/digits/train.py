@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data.distributed import DistributedSampler
 
-from footplate import checkpoint
+from footplate import checkpoint, training
 
 
 def arguments() -> argparse.Namespace:
@@ -98,16 +98,16 @@ def train(options: argparse.Namespace, device: torch.device) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
 
     torch.manual_seed(options.seed)
-    training, test = digits(options.seed)
+    train_set, test = digits(options.seed)
     model = network().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
     first_epoch, step = restore(model, optimizer, device)
     if rank == 0:
-        print(f"{world} processes, {len(training)} images, torch {torch.__version__} on {device.type}", flush=True)
+        print(f"{world} processes, {len(train_set)} images, torch {torch.__version__} on {device.type}", flush=True)
         print(f"resuming after epoch {first_epoch}, step {step}" if step else "starting from the beginning", flush=True)
     parallel = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
-    sampler = DistributedSampler(training, seed=options.seed)
-    loader = DataLoader(training, batch_size=options.batch_size, sampler=sampler)
+    sampler = DistributedSampler(train_set, seed=options.seed)
+    loader = DataLoader(train_set, batch_size=options.batch_size, sampler=sampler)
     loss_of = nn.CrossEntropyLoss()
 
     for epoch in range(first_epoch + 1, options.epochs + 1):
@@ -120,6 +120,7 @@ def train(options: argparse.Namespace, device: torch.device) -> None:
             optimizer.step()
             step += 1
             total += loss.item()
+            training.report(step, total_steps=options.epochs * len(loader), loss=loss)
         if rank == 0:
             state = {"epoch": epoch, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
             with checkpoint.saving(step) as directory:

@@ -16,6 +16,8 @@ Json = dict[str, Any]
 SHARED = "/footplate"
 CODE_DIR = f"{SHARED}/code"
 CHECKPOINT_DIR = f"{SHARED}/checkpoints"
+#: What a job's processes say of themselves (`footplate.training`), for the agent beside them.
+RUN_DIR = f"{SHARED}/run"
 SHARED_MOUNT: Json = {"name": "footplate", "mountPath": SHARED}
 SHARED_VOLUME: Json = {"name": "footplate", "emptyDir": {}}
 SHM_MOUNT: Json = {"name": "shm", "mountPath": "/dev/shm"}

@@ -157,6 +157,7 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
         "FOOTPLATE_TEAM": team_of(job.metadata.namespace),
         "FOOTPLATE_CODE_DIR": podshape.CODE_DIR,
         "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
+        "FOOTPLATE_RUN_DIR": podshape.RUN_DIR,
         "FOOTPLATE_GRACE_SECONDS": str(int(duration.parse(spec.checkpoint.grace).total_seconds())),
     }
     env = podshape.main_environment({"PYTHONUNBUFFERED": "1", **spec.env}, values, platform)
@@ -184,6 +185,7 @@ def _agent(platform: Platform, checkpoints: str) -> Json:
     """Runs beside the main container and ends after it (a native sidecar, KEP-753)."""
     values = {
         "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
+        "FOOTPLATE_RUN_DIR": podshape.RUN_DIR,
         "FOOTPLATE_CHECKPOINT_URI": checkpoints,
     }
     return {
