@@ -157,6 +157,7 @@ def _settings(
         autoscaled_gpus=_autoscaled(foundation),
         gpu_shares=foundation.cluster.gpu_shares,
         gpu_taints=_tolerated(config, foundation),
+        fabrics=tuple(pool.fabric for pool in foundation.pools if pool.fabric),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from footplate.api.platform import Fabric
 from providers import spec as asked
 
 #: On every node: the pool it is of.
@@ -137,7 +138,7 @@ class GpuPoolSpec:
 class GpuPool:
     """`labels`, `taints` of its nodes. `resource`: what pods ask for, such as nvidia.com/gpu; `shares` of it a GPU.
 
-    `selector`: labels by which jobs choose it, beside the pool's and the GPU's own.
+    `selector`: labels by which jobs choose it, beside the pool's and the GPU's own. `fabric`: None where it has none.
     """
 
     group: NodeGroup
@@ -146,6 +147,7 @@ class GpuPool:
     resource: str = "nvidia.com/gpu"
     shares: int = 1
     selector: Mapping[str, str] = field(default_factory=dict[str, str])
+    fabric: Fabric | None = None
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,20 @@ class ObjectStore(Wire, frozen=True):
     secret_name: str = OBJECT_STORE_SECRET
 
 
+class Fabric(Wire, frozen=True):
+    """What a rank on whole nodes of a GPU pool adds to its pod to reach the others over the cloud's fabric (EFA, GPUDirect).
+
+    `gpu`, `gpus`: type and number on a node, by which jobs are told to be the pool's. `resources`, `env`: of the main
+    container; what a spec sets itself wins over `env`.
+    """
+
+    gpu: str
+    gpus: int
+    resources: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    env: dict[str, str] = {}
+
+
 class Platform(Wire, frozen=True):
     version: str
     platform_image: str
@@ -102,6 +116,7 @@ class Platform(Wire, frozen=True):
     gpu_shares: Literal["resources", "labels"] = "resources"
     #: Keys of taints that GPU nodes have beside nvidia.com/gpu, for pods with GPUs to tolerate.
     gpu_taints: tuple[str, ...] = ()
+    fabrics: tuple[Fabric, ...] = ()
     idle: IdlePolicy = IdlePolicy()
     reporting: Reporting = Reporting()
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from footplate.api.gpu_types import FRACTION, GPU_TYPES, SHARE_LABEL, TYPE_LABEL
-from footplate.api.platform import Platform
+from footplate.api.platform import Fabric, Platform
 from footplate.api.resources import Gpu
 
 GPU = "nvidia.com/gpu"
 #: Time-sliced GPUs, as NVIDIA's device plugin names them with `renameByDefault: true`.
 SHARED = "nvidia.com/gpu.shared"
 PRODUCT_LABEL = "nvidia.com/gpu.product"
+NO_FABRIC = Fabric("", 0)
 
 
 def resource(gpu: Gpu) -> str:
@@ -79,6 +80,13 @@ def _share(gpu: Gpu) -> dict[str, Any]:
 def tolerations(platform: Platform) -> list[dict[str, str]]:
     keys = (GPU, *platform.gpu_taints)
     return [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in keys]
+
+
+def fabric(gpu: Gpu | None, nodes: int, platform: Platform) -> Fabric:
+    """Of ranks that have a peer to reach, each with all GPUs of a node: fewer could not share the node's interfaces."""
+    if gpu is None or gpu.share is not None or nodes == 1:
+        return NO_FABRIC
+    return next((one for one in platform.fabrics if (one.gpu, one.gpus) == (gpu.type, gpu.count)), NO_FABRIC)
 
 
 def phrase(gpu: Gpu) -> str:

@@ -52,8 +52,8 @@ AGENT_RESOURCES: Json = {
 }
 
 
-def container_resources(resources: Resources, platform: Platform) -> Json:
-    amounts = {"cpu": resources.cpu, "memory": resources.memory}
+def container_resources(resources: Resources, platform: Platform, more: Mapping[str, str] | None = None) -> Json:
+    amounts = {"cpu": resources.cpu, "memory": resources.memory, **(more or {})}
     if resources.gpu:
         amounts[gpus.requested(resources.gpu, platform)] = str(resources.gpu.count)
     return {"requests": amounts, "limits": amounts}

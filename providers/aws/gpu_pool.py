@@ -9,6 +9,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from footplate.api.gpu_types import FRACTION, GPU_TYPES, SHARE_LABEL, TYPE_LABEL
+from footplate.api.platform import Fabric
 from providers import charts, spec
 from providers.aws import machines
 from providers.aws.cluster import AwsCluster
@@ -71,7 +72,9 @@ class AwsGpuPool(pulumi.ComponentResource):
             pool.count,
             pool.boot_disk,
         )
-        self.result = GpuPool(group, {**labels, POOL_LABEL: pool.name}, taints, resource(pool), shares(pool))
+        self.result = GpuPool(
+            group, {**labels, POOL_LABEL: pool.name}, taints, resource(pool), shares(pool), fabric=efa(pool, machine)
+        )
         self.register_outputs({})
 
     def _zones(self, place: Place, machine: Machine) -> tuple[str, ...]:
@@ -190,6 +193,7 @@ class AwsGpuPool(pulumi.ComponentResource):
         )
 
 
+EFA = "vpc.amazonaws.com/efa"
 EFA_PLUGIN = charts.Chart(
     "aws-efa-k8s-device-plugin",
     "aws-efa-k8s-device-plugin",
@@ -200,10 +204,26 @@ EFA_PLUGIN = charts.Chart(
 
 
 def efa_plugin(karpenter: Karpenter, after: list[pulumi.Resource]) -> pulumi.Resource:
-    """Offers EFA interfaces to pods as vpc.amazonaws.com/efa. One for all pools, so it is no pool's own."""
+    """Offers EFA interfaces to pods. One for all pools, so it is no pool's own."""
     tolerations = [{"key": GPU_TAINT, "operator": "Exists", "effect": "NoSchedule"}]
     return charts.release(
         EFA_PLUGIN, {"tolerations": tolerations}, pulumi.ResourceOptions(parent=karpenter), after=after
+    )
+
+
+def efa(pool: spec.GpuPool, machine: Machine) -> Fabric | None:
+    """All of a node's interfaces for one rank. Huge pages are not asked for: Karpenter starts no node for them, so libfabric
+    is told to do without.
+
+    Source: EKS User Guide, "Run machine learning training on Amazon EKS with Elastic Fabric Adapter"; fi_efa(7).
+    """
+    if not pool.fabric:
+        return None
+    return Fabric(
+        pool.gpu,
+        pool.count,
+        resources={EFA: str(machine.efa)},
+        env={"FI_PROVIDER": "efa", "FI_EFA_USE_HUGE_PAGE": "0"},
     )
 
 

@@ -1,4 +1,6 @@
-"""GPUDirect: the further networks that GPU nodes are joined by, and NCCL's plugin for them.
+"""GPUDirect: the further networks that GPU nodes are joined by, and how a pod has them.
+
+NCCL's plugins for them are the image's to bring (docs/gcp.md).
 
 Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/gpu-bandwidth-gpudirect-tcpx (TCPX, TCPXO),
 https://cloud.google.com/ai-hypercomputer/docs/create/gke-ai-hypercompute-custom (RDMA), and the blueprints gke-a3-highgpu,
@@ -7,16 +9,19 @@ gke-a3-megagpu and gke-a4 of GoogleCloudPlatform/cluster-toolkit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
+from msgspec import json
 
+from footplate.api import platform
 from providers.gcp.foundation import Foundation
 from providers.gcp.machines import Fabric
 from providers.gcp.ranges import FABRIC
+from providers.spec import GpuPool
 
 #: gVNIC networks beside the main one.
 GVNIC_NETWORKS = {Fabric.TCPX: 4, Fabric.TCPXO: 8, Fabric.RDMA: 1}
@@ -33,6 +38,25 @@ class Interface:
     vpc: pulumi.Output[str]
     subnet: pulumi.Output[str]
     rdma: bool = False
+
+
+def fabric_access(pool: GpuPool, interfaces: Sequence[Interface]) -> platform.Fabric | None:
+    """All of a node's further interfaces for one rank, in the order of their networks.
+
+    Source: https://cloud.google.com/ai-hypercomputer/docs/create/gke-ai-hypercompute-custom (a pod for NCCL).
+    """
+    if not interfaces:
+        return None
+    named = [("eth0", "default"), *((f"eth{number}", one.name) for number, one in enumerate(interfaces, 1))]
+    listed = [{"interfaceName": name, "network": network} for name, network in named]
+    return platform.Fabric(
+        pool.gpu,
+        pool.count,
+        annotations={
+            "networking.gke.io/default-interface": "eth0",
+            "networking.gke.io/interfaces": json.encode(listed).decode(),
+        },
+    )
 
 
 class FabricNetworks(pulumi.ComponentResource):

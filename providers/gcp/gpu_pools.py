@@ -17,7 +17,7 @@ from footplate.api.gpu_types import FRACTION, GPU_TYPES, SHARE_LABEL, TYPE_LABEL
 from providers import spec as asked
 from providers.contract import GPU_TAINT, POOL_LABEL, GpuPool, GpuPoolSpec, NodeGroup, ProviderError
 from providers.gcp import choosing
-from providers.gcp.fabric import FabricNetworks, Interface
+from providers.gcp.fabric import FabricNetworks, Interface, fabric_access
 from providers.gcp.foundation import Foundation
 from providers.gcp.machines import Fabric, Machine
 from providers.gcp.names import digest
@@ -79,6 +79,7 @@ class Pool(pulumi.ComponentResource):
             taints=self._taints(),
             shares=shares(self._asked),
             selector={CLASS_LABEL: self._asked.name, **_share(self._asked)},
+            fabric=fabric_access(self._asked, self._interfaces),
         )
         self.register_outputs({})
 

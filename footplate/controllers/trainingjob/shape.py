@@ -8,7 +8,7 @@ from typing import Any
 from footplate.api import TrainingJob, duration, labels
 from footplate.api.platform import SERVICE_ACCOUNT_JOB, Platform, Team, priority_class
 from footplate.api.trainingjob import Launcher
-from footplate.controllers import podshape
+from footplate.controllers import gpus, podshape
 from footplate.controllers.children import labelled, metadata, team_of
 from footplate.controllers.trainingjob.observed import attempt_name
 from footplate.controllers.trainingjob.queueing import DEFAULT_QUEUE, QUEUE_LABEL, Queueing
@@ -41,6 +41,9 @@ def batch_job(job: TrainingJob, number: int, form: Form) -> Json:
     name, nodes, queueing = attempt_name(job, number), form.nodes, form.queueing
     ours = _labels(job, number)
     pod = pod_spec(job, number, form)
+    described_pod: Json = {"labels": ours}
+    if annotations := gpus.fabric(job.spec.resources.gpu, nodes, form.platform).annotations:
+        described_pod["annotations"] = annotations
     if queueing is Queueing.NATIVE and nodes > 1:
         pod["schedulingGroup"] = {"podGroupName": name}
     described = metadata(name, job.metadata, "TrainingJob", ours)
@@ -51,7 +54,7 @@ def batch_job(job: TrainingJob, number: int, form: Form) -> Json:
         # One lost pod ends the attempt: its ranks cannot go on without it. The next attempt is ours to start.
         "backoffLimit": 0,
         "podReplacementPolicy": "Failed",
-        "template": {"metadata": {"labels": ours}, "spec": pod},
+        "template": {"metadata": described_pod, "spec": pod},
     }
     if queueing is Queueing.KUEUE:
         described["labels"] |= {QUEUE_LABEL: job.spec.queue or DEFAULT_QUEUE}
@@ -160,7 +163,8 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
         "FOOTPLATE_RUN_DIR": podshape.RUN_DIR,
         "FOOTPLATE_GRACE_SECONDS": str(int(duration.parse(spec.checkpoint.grace).total_seconds())),
     }
-    env = podshape.main_environment({"PYTHONUNBUFFERED": "1", **spec.env}, values, platform)
+    fabric = gpus.fabric(spec.resources.gpu, form.nodes, platform)
+    env = podshape.main_environment({"PYTHONUNBUFFERED": "1", **fabric.env, **spec.env}, values, platform)
     rank: Json = {"name": "NODE_RANK", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}}
     command = [*spec.command, *spec.args]
     if spec.launcher is not Launcher.NONE:
@@ -174,7 +178,7 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
         "workingDir": f"{podshape.CODE_DIR}/{path}".rstrip("/"),
         "env": [*env, rank],
         "envFrom": podshape.store_credentials(platform),
-        "resources": podshape.container_resources(spec.resources, platform),
+        "resources": podshape.container_resources(spec.resources, platform, fabric.resources),
         "securityContext": podshape.CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [podshape.SHARED_MOUNT, podshape.SHM_MOUNT, *podshape.dataset_mounts(spec.datasets)],

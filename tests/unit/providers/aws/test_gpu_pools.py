@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from footplate.api import platform
 from footplate.api.gpu_types import GPU_TYPES
 from providers import spec
 from providers.aws import machines
@@ -136,6 +137,10 @@ def test_a_fabric_is_one_placement_group_and_an_efa_on_every_card(register: Regi
         *((card, 0) for card in range(1, 32)),
     ]
     assert "aws-efa-k8s-device-plugin" in made.of("helm.sh/v3:Release"), "one for both pools"
+    told = platform.from_config_map_data(made.of("core/v1:ConfigMap")[platform.CONFIG_MAP]["data"])
+    assert [(one.gpu, one.gpus, one.resources) for one in told.fabrics] == [
+        ("H100", 8, {"vpc.amazonaws.com/efa": "32"})
+    ] * 2
     assert {"fabric"} <= made.of("vpc/securityGroupEgressRule:SecurityGroupEgressRule").keys()
 
 

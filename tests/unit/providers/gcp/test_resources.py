@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -112,6 +113,13 @@ def test_a_fabric_is_further_networks_one_zone_and_close_placement(everything: B
     roce = everything.of(":Network")["rdma-us-central1-b-roce"]
     assert roce["networkProfile"].endswith("us-central1-b-vpc-roce")
     assert "additionalNodeNetworkConfigs" not in pools["h100-slow-flex"]["networkConfig"]
+    access = everything.pools["h200"].fabric
+    assert access is not None and (access.gpu, access.gpus) == ("H200", 8)
+    interfaces = json.loads(access.annotations["networking.gke.io/interfaces"])
+    assert interfaces[0] == {"interfaceName": "eth0", "network": "default"}
+    assert [one["network"] for one in interfaces[2:]] == [f"rdma-us-central1-b-roce-{n}" for n in range(8)]
+    assert {one["network"] for one in interfaces[1:]} <= everything.of("networking.gke.io/v1:Network").keys()
+    assert everything.pools["h100-slow"].fabric is None
 
 
 def test_the_taints_that_keep_others_off_are_the_pools_own_to_tell(everything: Built) -> None:
