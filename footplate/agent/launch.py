@@ -40,6 +40,8 @@ SYNC_SECONDS = 1800.0
 #: How long the agent may take to appear.
 AGENT_SECONDS = 15.0
 POLL = 0.1
+#: Between two writes for the agent.
+LEDGER_SECONDS = 2.0
 
 #: Beside this file's folder: the SDK and ``footplate.checkpoint``, for images that do not have them.
 LIBRARY = Path(__file__).resolve().parent.parent / "lib"
@@ -145,6 +147,8 @@ class Output:
 
     def __init__(self, stream: IO[bytes], prefix: bytes) -> None:
         self.last: deque[bytes] = deque(maxlen=LAST_LINES)
+        #: When it last printed a line, by the monotonic clock.
+        self.at = 0.0
         self._stream = stream
         self._prefix = prefix
         self._thread = threading.Thread(target=self._pump, daemon=True)
@@ -169,6 +173,7 @@ class Output:
     def _write(self, lines: Sequence[bytes]) -> None:
         if not lines:
             return
+        self.at = time.monotonic()
         self.last.extend(line[:500] for line in lines if line.strip())
         with Output.lock:
             try:
@@ -213,6 +218,29 @@ class Process:
             os.killpg(self._child.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
+
+
+class Ledger:
+    """``ranks.json`` in the run directory, for the agent: each rank's pid and the time of its last output."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._written: object = None
+        self._due = 0.0
+
+    def write(self, processes: Sequence[Process]) -> None:
+        ranks = {str(process.rank): {"pid": process.pid, "output": process.output.at} for process in processes}
+        if self._directory is None or ranks == self._written or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + LEDGER_SECONDS
+        self._written = ranks
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            fresh = self._directory / ".ranks.json.writing"
+            fresh.write_text(json.dumps(ranks))
+            fresh.replace(self._directory / "ranks.json")
+        except OSError:
+            pass  # A full disk does not end training.
 
 
 class Stop:
@@ -268,14 +296,21 @@ def start(launcher: str, command: Sequence[str], node: Node, environment: Mappin
     return started
 
 
-def watch(processes: Sequence[Process], stop: Stop, grace: float = float("inf")) -> tuple[int, str]:
-    """Until all have ended: the exit code, and what happened where it is not 0. `grace`: seconds from SIGTERM to SIGKILL."""
+def watch(
+    processes: Sequence[Process], stop: Stop, grace: float = float("inf"), run: Path | None = None
+) -> tuple[int, str]:
+    """Until all have ended: the exit code, and what happened where it is not 0.
+
+    `grace`: seconds from SIGTERM to SIGKILL. `run`: the directory that the agent reads.
+    """
     failed: Process | None = None
     code = 0
     kills = memory_kills()
     kill_at = float("inf")
     forwarded = 0
+    ledger = Ledger(run)
     while True:
+        ledger.write(processes)
         running = [process for process in processes if process.code() is None]
         if failed is None:
             failed = next((process for process in processes if process.code()), None)
@@ -460,7 +495,9 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     find_first_node(node, stop)
     # What does not heed SIGTERM is ended before the pod is: the last checkpoints are still to be uploaded.
     grace = float(environment.get("FOOTPLATE_GRACE_SECONDS") or "inf")
-    code, what = watch(start(launcher, command, node, environment), stop, grace)
+    directory = environment.get("FOOTPLATE_RUN_DIR")
+    started = start(launcher, command, node, environment)
+    code, what = watch(started, stop, grace, Path(directory) if directory else None)
     if code:
         say(what.split("\n")[0])
         write_termination_message(what)

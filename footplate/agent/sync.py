@@ -1,4 +1,4 @@
-"""Copies committed checkpoints to the object store while a job runs: ``python3 -m footplate.agent.sync``.
+"""Copies committed checkpoints to the object store while a job runs, and reports its steps: ``python3 -m footplate.agent.sync``.
 
 A store that is away is waited for as long as the job runs. SIGTERM, which Kubernetes sends a sidecar once the job's own
 container has ended, means: finish, then exit; the pod's grace period is the bound.
@@ -28,7 +28,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked)
-    from footplate.agent import ending, upload
+    from footplate.agent import ending, heartbeat, upload
     from footplate.agent.ending import AgentError, AtFault
     from footplate.agent.store import Store
 
@@ -39,9 +39,12 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         if not uri:
             upload.write_state(root, {"enabled": False, "uploading": None, "settled": {}, "error": None})
             ending.say("no FOOTPLATE_CHECKPOINT_URI is set: checkpoints stay in this pod")
+            heartbeat.start(environment, lambda: None, stop)
             stop.wait()
             return 0
-        return upload.Sync(root, Store(uri, environment), stop).run()
+        sync = upload.Sync(root, Store(uri, environment), stop)
+        heartbeat.start(environment, lambda: sync.told, stop)
+        return sync.run()
     except AgentError as error:
         return ending.fail(error)
     except OSError as error:

@@ -51,7 +51,8 @@ class Sync:
         #: Files uploaded of a part whose marker is still to come: path in the store → (size, modification time).
         self._uploaded: dict[str, tuple[int, int]] = {}
         self._reported: dict[str, object] | None = None
-        self._stored_step: int | None = None
+        self.told: PodReport | None = None
+        """Of the newest checkpoint that is complete in the store."""
 
     def run(self) -> int:
         """Until SIGTERM; returns the exit code."""
@@ -191,12 +192,12 @@ class Sync:
 
     def _tell(self, step: int | None, seen: Fingerprints) -> None:
         """In the termination message, whenever this container ends: the controllers count progress by it."""
-        if step is None or step == self._stored_step:
+        if step is None or (self.told is not None and step == self.told.checkpoint_step):
             return
-        self._stored_step = step
         written = max(_of(step, seen).values(), default=time.time_ns())
         at = datetime.fromtimestamp(written // 10**9, UTC)
-        write_termination_message(PodReport(checkpoint_step=step, checkpoint_at=at).encode())
+        self.told = PodReport(checkpoint_step=step, checkpoint_at=at)
+        write_termination_message(self.told.encode())
 
     def _report(self, *, uploading: int | None = None, error: str | None = None) -> None:
         present = fingerprints(self._root)

@@ -126,7 +126,16 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     datasets: Datasets = ()
     checkpoint: Checkpoint = Checkpoint()
     retries: Retries = Retries()
-    hang_timeout: Duration | None = None
+    hang_timeout: (
+        Annotated[
+            Duration,
+            Meta(
+                description="An attempt none of whose ranks reports a step for so long is ended, with all stacks; "
+                "without steps, one whose ranks neither use the CPU nor print. 0s or none: never."
+            ),
+        ]
+        | None
+    ) = None
     deadline: (
         Annotated[
             Duration,
@@ -188,6 +197,9 @@ class Attempt(Wire, frozen=True):
     checkpoint_step: Annotated[int | None, Meta(description="The newest checkpoint that is in the store.")] = None
     checkpoint_at: Annotated[datetime | None, Meta(description="When that checkpoint was taken.")] = None
     log_uri: str | None = None
+    slow_nodes: Annotated[
+        tuple[str, ...], Meta(description="Nodes whose ranks were slower than the others for long.")
+    ] = ()
     external_id: str | None = None
 
 
@@ -196,6 +208,15 @@ class Progress(Wire, frozen=True):
     total_steps: int | None = None
     checkpoint_step: int | None = None
     updated_at: datetime | None = None
+
+
+class Straggler(Wire, frozen=True):
+    """A rank that takes `times` as long for a step as the median."""
+
+    rank: int
+    node: str
+    times: float
+    since: datetime
 
 
 class Pending(Wire, frozen=True):
@@ -215,6 +236,7 @@ class TrainingJobStatus(Wire, frozen=True):
     conditions: tuple[Condition, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     progress: Progress | None = None
+    stragglers: Annotated[tuple[Straggler, ...], Meta(description="The slowest first, at most 16.")] = ()
     pending: Pending | None = None
     goodput: Goodput | None = None
     retry: Annotated[int, Meta(description="The value of spec.retry that has been acted on.")] = 0

@@ -32,6 +32,15 @@ class Bounds:
     gang: timedelta = timedelta(minutes=10)
     """For the rest of a job's nodes, while some of them are held: then they are set free."""
 
+    first_step: timedelta = timedelta(minutes=30)
+    """Without a step, while a job starts and compiles or writes a checkpoint, before it may be taken for hung."""
+    dump: timedelta = timedelta(minutes=1)
+    """For the stacks of a hung attempt's ranks, before it is ended."""
+    progress: timedelta = timedelta(seconds=30)
+    """Between two writes of a job's steps to its status; with many jobs, a tenth of a second for each of them."""
+    straggling: timedelta = timedelta(minutes=10)
+    """A node's ranks are slower than the others for so long before the node is taken to be at fault."""
+
     preempt: timedelta = timedelta(seconds=30)
     """A job waits at least so long for room before others of lower priority make some."""
     handover: timedelta = timedelta(minutes=5)

@@ -22,7 +22,6 @@ WORKSPACE: tuple[Row[WorkspaceSpec], ...] = (
     ("ide (JupyterLab is started)", lambda spec: spec.ide != "jupyterlab"),
 )
 TRAINING_JOB: tuple[Row[TrainingJobSpec], ...] = (
-    ("hangTimeout", lambda spec: spec.hang_timeout is not None),
     ("placement.targets", lambda spec: spec.placement.targets != Placement().targets),
     ("placement.offloadAfter", lambda spec: spec.placement.offload_after is not None),
     ("placement.capacity", lambda spec: bool(spec.placement.capacity)),

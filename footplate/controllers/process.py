@@ -27,6 +27,7 @@ from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Caches, detect
 from footplate.controllers.children import Applier
 from footplate.controllers.collector import address
+from footplate.controllers.collector.heartbeats import Heartbeats
 from footplate.controllers.collector.reports import Reports
 from footplate.controllers.collector.server import Collector, collecting
 from footplate.controllers.collector.tokens import Reviewer
@@ -100,15 +101,23 @@ async def run(
         recorder = Recorder(client, f"{GROUP}/{LEASE}", pod)
         shared = Shared(client, recorder, metrics, time.monotonic)
         applier = Applier(client, caches.by_resource())
-        reports = Reports(shared.clock)
+        reports, heartbeats = Reports(shared.clock), Heartbeats(shared.clock)
         workspaces = WorkspaceController(caches, applier, shared, options.bounds, reports)
+        jobs = TrainingJobController(caches, applier, shared, options.bounds, heartbeats)
         collector = Collector(
-            caches, Reviewer(client, time.time), reports, election.is_leader, workspaces.queue.add, metrics.report
+            caches,
+            Reviewer(client, time.time),
+            reports,
+            heartbeats,
+            election.is_leader,
+            workspaces.queue.add,
+            jobs.queue.add,
+            metrics.report,
         )
         controllers: list[Controller] = [
             workspaces,
             NamesController(caches, shared),
-            TrainingJobController(caches, applier, shared, options.bounds),
+            jobs,
             NodeHealthController(caches, shared),
             UsageController(caches, shared, options.system),
         ]

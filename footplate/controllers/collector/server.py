@@ -9,13 +9,18 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from footplate.api import Workspace, labels
+from footplate.api import TrainingJob, Workspace, labels
 from footplate.api.duration import parse
 from footplate.api.platform import Reporting
-from footplate.api.reports import LARGEST, PATH, Answer, Report
+from footplate.api.reports import LARGEST, PATH, ActivityReport, Answer, HeartbeatReport, Report
+from footplate.api.trainingjob import Launcher
 from footplate.controllers.caches import Caches
+from footplate.controllers.cluster import Pod
+from footplate.controllers.collector.heartbeats import Heartbeats, Source
 from footplate.controllers.collector.reports import Reports
 from footplate.controllers.collector.tokens import NotAPod, PodIdentity, Reviewer
+from footplate.controllers.trainingjob.fate import INDEX
+from footplate.controllers.trainingjob.observed import current, number_of
 from footplate.controllers.workspace.observed import pod_name
 from footplate.kube.errors import KubeError
 from footplate.kube.lease import LeadershipLost
@@ -40,14 +45,21 @@ class Collector:
         caches: Caches,
         reviewer: Reviewer,
         reports: Reports,
+        heartbeats: Heartbeats,
         leads: Callable[[], bool],
         changed: Callable[[Key], None],
+        advanced: Callable[[Key], None],
         counted: Callable[[str, int], None],
     ) -> None:
-        """`changed`: a workspace of which something new was heard. `counted`: kind and HTTP status of each report."""
+        """`changed`: a workspace of which something new was heard; `advanced`: a job.
+
+        `counted`: kind and HTTP status of each report.
+        """
         self._caches = caches
         self._reviewer = reviewer
         self._reports = reports
+        self._heartbeats = heartbeats
+        self._advanced = advanced
         self._leads = leads
         self._changed = changed
         self._counted = counted
@@ -57,7 +69,7 @@ class Collector:
         kind = "unknown"
         try:
             identity = await self._identity(request)
-            report = self._report(await request.content.read(LARGEST + 1))
+            report = self._report(await self._body(request))
             kind = type(report).__struct_config__.tag
             answer = self._take(identity, report)
         except Refused as refused:
@@ -80,33 +92,74 @@ class Collector:
         except (KubeError, LeadershipLost) as error:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"The token cannot be reviewed now: {error}") from error
 
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raise Refused(status, f"A report has at most {LARGEST} bytes.") from error
+
     def _report(self, body: bytes) -> Report:
-        if len(body) > LARGEST:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A report has at most {LARGEST} bytes.")
         try:
             return self._decoder.decode(body)
         except msgspec.DecodeError as error:
             raise Refused(HTTPStatus.BAD_REQUEST, f"The report cannot be read: {error}.") from error
 
     def _take(self, identity: PodIdentity, report: Report) -> Answer:
-        ws = self._workspace(identity)
+        pod = self._pod(identity)
+        match report:
+            case ActivityReport():
+                return self._activity(pod, report)
+            case HeartbeatReport():
+                return self._heartbeat(pod, report)
+
+    def _pod(self, identity: PodIdentity) -> Pod:
+        pod = self._caches.pods.store.get(Key(identity.namespace, identity.name))
+        if pod is None or pod.metadata.uid != identity.uid:
+            raise Refused(HTTPStatus.FORBIDDEN, f"Pod {identity.name} is not known, or not any more.")
+        return pod
+
+    def _activity(self, pod: Pod, report: ActivityReport) -> Answer:
+        ws = self._workspace(pod)
         activity = ws.status.activity
         unknown = activity is None or activity.state == "Unknown"  # which any word may end
-        if self._reports.take(identity.uid, report) or unknown:
+        if self._reports.take(pod.metadata.uid, report) or unknown:
             self._changed(Key(ws.metadata.namespace, ws.metadata.name))
         platform = self._caches.platform
         return pace(platform.reporting if platform else Reporting(), ws)
 
-    def _workspace(self, identity: PodIdentity) -> Workspace:
+    def _workspace(self, pod: Pod) -> Workspace:
         """The one whose pod it is: by ownership, which labels that anybody may set do not give."""
-        pod = self._caches.pods.store.get(Key(identity.namespace, identity.name))
-        if pod is None or pod.metadata.uid != identity.uid:
-            raise Refused(HTTPStatus.FORBIDDEN, f"Pod {identity.name} is not known, or not any more.")
         name = pod.metadata.labels.get(labels.WORKSPACE, "")
-        ws = self._caches.workspaces.store.get(Key(identity.namespace, name))
+        ws = self._caches.workspaces.store.get(Key(pod.metadata.namespace, name))
         if ws is None or not pod.metadata.owned_by(ws.metadata.uid) or pod_name(ws) != pod.name:
-            raise Refused(HTTPStatus.FORBIDDEN, f"Pod {identity.name} is not that of a workspace.")
+            raise Refused(HTTPStatus.FORBIDDEN, f"Pod {pod.name} is not that of a workspace.")
         return ws
+
+    def _heartbeat(self, pod: Pod, report: HeartbeatReport) -> Answer:
+        job, source = self._rank(pod, report)
+        if self._heartbeats.take(source, report):
+            self._advanced(Key(job.metadata.namespace, job.metadata.name))
+        return self._heartbeats.answer(job, source.attempt)
+
+    def _rank(self, pod: Pod, report: HeartbeatReport) -> tuple[TrainingJob, Source]:
+        """The job whose present attempt the pod is of: by ownership, over the Kubernetes Job between them."""
+        namespace = pod.metadata.namespace
+        job = self._caches.training_jobs.store.get(Key(namespace, pod.metadata.labels.get(labels.JOB, "")))
+        owner = next((owner for owner in pod.metadata.owner_references if owner.kind == "Job"), None)
+        batch = self._caches.jobs.store.get(Key(namespace, owner.name)) if owner is not None else None
+        index = pod.metadata.annotations.get(INDEX, "")
+        if job is None or owner is None or batch is None or batch.metadata.uid != owner.uid or not index.isdecimal():
+            raise Refused(HTTPStatus.FORBIDDEN, f"Pod {pod.name} is not that of a job.")
+        if not batch.metadata.owned_by(job.metadata.uid) or number_of(batch.metadata) != current(job):
+            raise Refused(HTTPStatus.FORBIDDEN, f"Pod {pod.name} is not of the present attempt of a job.")
+        node, each = int(index), job.spec.processes
+        own = range(node * each, (node + 1) * each)
+        strange = [beat.rank for beat in report.ranks if beat.rank not in own]
+        if strange and job.spec.launcher is not Launcher.NONE:
+            text = f"Pod {pod.name} has the ranks {own.start} to {own.stop - 1}, and not {strange[0]}."
+            raise Refused(HTTPStatus.FORBIDDEN, text)
+        return job, Source(batch.metadata.uid, pod.metadata.uid, node, pod.spec.node_name)
 
 
 def pace(reporting: Reporting, ws: Workspace) -> Answer:

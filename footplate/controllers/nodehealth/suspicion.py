@@ -20,6 +20,8 @@ SUSPECT = 0.5
 FORGOTTEN = HALF_LIFE * 4
 """After it an incident does not count any more."""
 MOST = 16
+SLOW = "Slow"
+"""Its ranks took longer than the others, for a long time."""
 
 
 class Incident(Wire, frozen=True):
@@ -49,11 +51,16 @@ def of_job(job: TrainingJob, node: str) -> list[Incident]:
         Incident(f"{job.metadata.namespace}/{job.metadata.name}", a.number, a.end, a.cause.reason)
         for a in job.status.attempts
         if a.cause is not None and a.end is not None and node in a.cause.suspect_nodes
+    ] + [
+        Incident(f"{job.metadata.namespace}/{job.metadata.name}", a.number, a.end, SLOW)
+        for a in job.status.attempts
+        if a.end is not None and node in a.slow_nodes
     ]
 
 
 def suspects_of(job: TrainingJob) -> tuple[str, ...]:
-    names = [name for a in job.status.attempts if a.cause is not None and a.end for name in a.cause.suspect_nodes]
+    over = [a for a in job.status.attempts if a.end is not None]
+    names = [name for a in over for name in (*(a.cause.suspect_nodes if a.cause is not None else ()), *a.slow_nodes)]
     return tuple(dict.fromkeys(names))
 
 

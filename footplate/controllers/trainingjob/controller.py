@@ -16,13 +16,16 @@ from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Caches
 from footplate.controllers.children import Applier, Slot, compare
 from footplate.controllers.cluster import Metadata
+from footplate.controllers.collector.heartbeats import Heartbeats
 from footplate.controllers.failure.nodes import gpu_trouble, lost, reclaimed
 from footplate.controllers.loop import Refusals, Said, Shared
-from footplate.controllers.trainingjob import contention
+from footplate.controllers.trainingjob import contention, hanging
 from footplate.controllers.trainingjob.attempts import removal
 from footplate.controllers.trainingjob.contention import Running
 from footplate.controllers.trainingjob.desired import desired
+from footplate.controllers.trainingjob.hanging import Vital
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt, number_of
+from footplate.controllers.trainingjob.pulse import SILENT
 from footplate.controllers.trainingjob.queueing import Queueing, choose
 from footplate.controllers.trainingjob.status import next_look, status, unworkable
 from footplate.kube.errors import Conflict, NotFound
@@ -48,18 +51,22 @@ class _Event(msgspec.Struct):
 class TrainingJobController:
     name = "trainingjob"
 
-    def __init__(self, caches_: Caches, applier: Applier, shared: Shared, bounds: Bounds) -> None:
+    def __init__(
+        self, caches_: Caches, applier: Applier, shared: Shared, bounds: Bounds, heartbeats: Heartbeats
+    ) -> None:
         self.queue = loop.new_queue(self.name, shared.metrics, shared.clock)
         self._caches = caches_
         self._applier = applier
         self._shared = shared
         self._bounds = bounds
+        self._heartbeats = heartbeats
         self._refusals = Refusals(shared.clock)
 
     def watch(self) -> None:
         c = self._caches
         c.training_jobs.add_handler(self._job_changed)
-        for informer in (c.pods, c.jobs, c.services):
+        c.pods.add_handler(self._pod_changed)
+        for informer in (c.jobs, c.services):
             informer.add_handler(self._child_changed)
         if c.served.pod_groups:
             c.pod_groups.add_handler(self._child_changed)
@@ -102,10 +109,21 @@ class TrainingJobController:
             loop.tell(self._shared, job, said(job.status, found))
             if compare(desired(after, observed, now), _present(job, observed)):
                 return 0.0  # what was just written asks for it
+        self._ask_for_stacks(after, observed)
         retry = self._refusals.due(job.metadata) if observed.refused else None
         asks = self._ask_others(after, now) if contention.waits_for(after) else None
         holds = HOLD if observed.holds_for is not None else None
         return loop.earliest(next_look(after, observed, now), retry, asks, holds)
+
+    def _ask_for_stacks(self, job: TrainingJob, observed: Observed) -> None:
+        batch, last = observed.jobs.get(current(job)), last_attempt(job)
+        if batch is None or last is None or last.cause is not None:
+            return
+        found = hanging.examine(observed.pulse, last.nodes, hanging.timeout_of(job), self._bounds)
+        if found.vital is Vital.HUNG and observed.pulse.asked is None:
+            self._heartbeats.ask(batch.metadata.uid)
+        elif found.vital is Vital.ALIVE and observed.pulse.asked is not None:
+            self._heartbeats.withdraw(batch.metadata.uid)
 
     def _ask_others(self, job: TrainingJob, now: datetime) -> float | None:
         """Those who should make room look at themselves; seconds until it is worth asking again."""
@@ -189,6 +207,8 @@ class TrainingJobController:
             pods_refused=await self._pods_refused(job, batch, len(pods.get(current(job), ())), now),
             refused=self._refusals.standing(job.metadata),
             bounds=self._bounds,
+            pulse=self._heartbeats.heard(batch.metadata.uid) if batch else SILENT,
+            reporting=len(self._heartbeats),
         )
 
     def _nodes_of(self, pods: tuple[cluster.Pod, ...]) -> dict[str, cluster.Node | None]:
@@ -225,6 +245,12 @@ class TrainingJobController:
         name = child.metadata.labels.get(labels.JOB) if child else None
         if name is not None:
             self.queue.add(Key(key.namespace, name))
+
+    def _pod_changed(self, key: Key, old: cluster.Pod | None, new: cluster.Pod | None) -> None:
+        if new is None and old is not None:
+            for owner in old.metadata.owner_references:
+                self._heartbeats.forget(owner.uid, old.metadata.uid)
+        self._child_changed(key, old, new)
 
     def _admission_changed(self, key: Key, old: cluster.Admission | None, new: cluster.Admission | None) -> None:
         workload = new or old

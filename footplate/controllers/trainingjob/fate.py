@@ -19,7 +19,7 @@ from footplate.controllers.trainingjob.observed import Observed, current, last_a
 from footplate.controllers.trainingjob.queueing import QUEUE_LABEL
 from footplate.controllers.waiting import waiting
 
-_INDEX = "batch.kubernetes.io/job-completion-index"
+INDEX = "batch.kubernetes.io/job-completion-index"
 _JOB_DELETED = Rule("JobDeleted", CauseClass.INFRA, "its Kubernetes Job was deleted")
 _POD_LOST = Rule("PodDeleted", CauseClass.INFRA, "one of its pods was deleted or lost")
 
@@ -103,7 +103,7 @@ def _at(end: Ending) -> float:
 
 
 def _on_node(job: TrainingJob, pod: Pod, end: Ending) -> Ending:
-    rank = pod.metadata.annotations.get(_INDEX)
+    rank = pod.metadata.annotations.get(INDEX)
     if job.spec.nodes == 1 or rank is None:
         return end
     return replace(end, evidence=f"{end.evidence} (node rank {rank})")

@@ -11,6 +11,7 @@ from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Facts
 from footplate.controllers.cluster import Admission, Bare, Job, Metadata, Node, Pod, PodGroup
 from footplate.controllers.refusal import Refusal
+from footplate.controllers.trainingjob.pulse import SILENT, Pulse
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Observed:
     refused: Refusal | None = None
     """The API server did not take a child, and the next try is not yet due."""
     bounds: Bounds = field(default_factory=Bounds)
+    pulse: Pulse = SILENT
+    """What the current attempt's agents say."""
+    reporting: int = 0
+    """How many attempts report, on the whole platform."""
 
 
 def current(job: TrainingJob) -> int:

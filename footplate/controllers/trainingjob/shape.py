@@ -18,6 +18,7 @@ Json = dict[str, Any]
 
 MASTER_PORT = 29500
 _INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+_NODE_RANK: Json = {"name": "NODE_RANK", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}}
 _LAUNCHER = f"{podshape.SHARED}/bin/launch.py"
 _SYNC_SECONDS = 30
 """For the last checkpoint's way to the store, beside the time to write it."""
@@ -100,7 +101,12 @@ def pod_spec(job: TrainingJob, number: int, form: Form) -> Json:
         "securityContext": podshape.POD_SECURITY,
         "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints)],
         "containers": [_main(job, number, form)],
-        "volumes": [podshape.SHARED_VOLUME, podshape.SHM_VOLUME, *podshape.dataset_volumes(spec.datasets)],
+        "volumes": [
+            podshape.SHARED_VOLUME,
+            podshape.SHM_VOLUME,
+            podshape.TOKEN_VOLUME,
+            *podshape.dataset_volumes(spec.datasets),
+        ],
         **close(placement(podshape.placement(spec.resources.gpu, platform), form.avoided), job, number, form.topology),
         # A container's first process ignores a SIGTERM that comes before it handles it: none of these is the first.
         "shareProcessNamespace": True,
@@ -165,7 +171,6 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
     }
     fabric = gpus.fabric(spec.resources.gpu, form.nodes, platform)
     env = podshape.main_environment({"PYTHONUNBUFFERED": "1", **fabric.env, **spec.env}, values, platform)
-    rank: Json = {"name": "NODE_RANK", "valueFrom": {"fieldRef": {"fieldPath": _INDEX}}}
     command = [*spec.command, *spec.args]
     if spec.launcher is not Launcher.NONE:
         command = ["python3", _LAUNCHER, "--launcher", spec.launcher.value, "--", *command]
@@ -176,7 +181,7 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "workingDir": f"{podshape.CODE_DIR}/{path}".rstrip("/"),
-        "env": [*env, rank],
+        "env": [*env, _NODE_RANK],
         "envFrom": podshape.store_credentials(platform),
         "resources": podshape.container_resources(spec.resources, platform, fabric.resources),
         "securityContext": podshape.CONTAINER_SECURITY,
@@ -188,6 +193,7 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
 def _agent(platform: Platform, checkpoints: str) -> Json:
     """Runs beside the main container and ends after it (a native sidecar, KEP-753)."""
     values = {
+        **podshape.reporting(platform),
         "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
         "FOOTPLATE_RUN_DIR": podshape.RUN_DIR,
         "FOOTPLATE_CHECKPOINT_URI": checkpoints,
@@ -198,11 +204,11 @@ def _agent(platform: Platform, checkpoints: str) -> Json:
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-m", "footplate.agent.sync"],
         "restartPolicy": "Always",
-        "env": podshape.environment({**podshape.store_address(platform), **values}),
+        "env": [*podshape.environment({**podshape.store_address(platform), **values}), _NODE_RANK],
         "envFrom": podshape.store_credentials(platform),
         "resources": podshape.AGENT_RESOURCES,
         "securityContext": podshape.CONTAINER_SECURITY,
-        "volumeMounts": [podshape.SHARED_MOUNT],
+        "volumeMounts": [podshape.SHARED_MOUNT, podshape.TOKEN_MOUNT],
     }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from footplate.api import Condition, TrainingJob, TrainingJobStatus
-from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase, Pending
+from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase, Pending, Progress, Straggler
 from footplate.controllers import honoured
 from footplate.controllers.capacity import too_few_gpus
 from footplate.controllers.cluster import Pod
@@ -16,13 +16,13 @@ from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob import attempts as tries
 from footplate.controllers.trainingjob import fate as fates
-from footplate.controllers.trainingjob import ordered
+from footplate.controllers.trainingjob import hanging, ordered, straggling
 from footplate.controllers.trainingjob.desired import start
 from footplate.controllers.trainingjob.goodput import goodput
 from footplate.controllers.trainingjob.lingering import ending_by_itself, let_go, lingering
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt
 from footplate.controllers.trainingjob.ordered import ordered_end
-from footplate.controllers.trainingjob.progress import noted
+from footplate.controllers.trainingjob.progress import noted, progress, progress_due
 from footplate.controllers.trainingjob.queueing import NO_GANG, Queueing, choose
 from footplate.controllers.trainingjob.sizing import nodes_of
 from footplate.controllers.waiting import unschedulable
@@ -52,12 +52,16 @@ def status(job: TrainingJob, observed: Observed, now: datetime) -> TrainingJobSt
     started = before.started_at
     if verdict.phase is JobPhase.RUNNING and started is None:
         started = now.replace(microsecond=0)
-    attempts = _noted(job, observed, verdict, at)
+    far = progress(job, observed, now)
+    slow = straggling.seen(job, observed.pulse, verdict.phase, far, at)
+    attempts = _noted(job, observed, verdict, far, slow, at)
     return msgspec.structs.replace(
         before,
         phase=verdict.phase,
         conditions=_conditions(job, observed, verdict, now),
         attempts=attempts,
+        progress=far,
+        stragglers=slow,
         goodput=goodput(job, attempts, verdict.phase),
         pending=Pending(verdict.reason, verdict.message, next_action=verdict.next_action) if queued else None,
         started_at=started,
@@ -83,10 +87,19 @@ def revived(job: TrainingJob) -> TrainingJob:
     return msgspec.structs.replace(job, status=again)
 
 
-def _noted(job: TrainingJob, observed: Observed, verdict: Verdict, now: datetime) -> tuple[Attempt, ...]:
+def _noted(
+    job: TrainingJob,
+    observed: Observed,
+    verdict: Verdict,
+    far: Progress | None,
+    slow: tuple[Straggler, ...],
+    now: datetime,
+) -> tuple[Attempt, ...]:
     if not verdict.attempts or verdict.attempts[-1].number != current(job):
         return verdict.attempts
-    last = noted(job, verdict.attempts[-1], _pods(job, observed), verdict.phase, now)
+    last = noted(job, verdict.attempts[-1], _pods(job, observed), verdict.phase, now, far, observed.pulse)
+    if last.end is None:
+        last = straggling.blamed(last, slow, observed.bounds, now)
     return _replace_last(verdict.attempts, last)
 
 
@@ -128,11 +141,15 @@ def judge(job: TrainingJob, observed: Observed, now: datetime) -> Verdict:
     if found is not None and found.cause is not None:
         return _failed(job, observed, attempts, found, found.cause)
     if current(job) in observed.jobs:
-        wanted = ordered_end(job, attempts[-1], observed, now)
+        wanted = ordered_end(job, attempts[-1], observed, now) or _hang(job, attempts[-1], observed, now)
         if wanted is not None:
             return _failed(job, observed, attempts, fates.Fate(cause=wanted), wanted)
         return _under_way(job, observed, attempts)
     return _not_started(job, observed, attempts, now)
+
+
+def _hang(job: TrainingJob, attempt: Attempt, observed: Observed, now: datetime) -> Ending | None:
+    return None if attempt.running is None else hanging.hang(job, attempt, observed.pulse, observed.bounds, now)
 
 
 def next_look(job: TrainingJob, observed: Observed, now: datetime) -> timedelta | None:
@@ -150,6 +167,9 @@ def next_look(job: TrainingJob, observed: Observed, now: datetime) -> timedelta 
         due.append(ending_by_itself(_pods(job, observed), observed))
         if last is not None and last.end is None:
             due += ordered.looks(job, last, observed, now)
+            waited = hanging.due(observed.pulse, observed.bounds)
+            due.append(now + waited if waited is not None else None)
+            due.append(progress_due(job, observed))
         if batch.metadata.creation_timestamp is not None and len(_pods(job, observed)) < nodes_of(job, observed):
             due.append(batch.metadata.creation_timestamp + observed.bounds.pods_created)
     due += [let_go(pod, observed) for pods in observed.pods.values() for pod in pods if not pod.ended]
@@ -209,7 +229,9 @@ def _failed(
         text = f"Attempt {last.number} failed: {cause.evidence}. Its other pods are ending."
         return Verdict(JobPhase.RECOVERING, "AttemptFailing", text, attempts, True)
     attempts = _replace_last(attempts, tries.ended(last, found.ended, cause))
-    attempts = _replace_last(attempts, noted(job, attempts[-1], _pods(job, observed), JobPhase.RECOVERING, found.ended))
+    attempts = _replace_last(
+        attempts, noted(job, attempts[-1], _pods(job, observed), JobPhase.RECOVERING, found.ended, job.status.progress)
+    )
     following = tries.follow_up(job, attempts, observed)
     if following.at is not None:
         return _rests(attempts) if job.spec.suspended else _recovering(attempts, cause)

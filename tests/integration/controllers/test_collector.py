@@ -103,7 +103,7 @@ async def test_malformed_reports_change_nothing_and_are_told_what_is_wrong(place
         (b"{", 400, "truncated"),
         (b"[]", 400, "expected `object`"),
         (b'{"kind": "Nonsense"}', 400, "kind"),
-        (b"{}" + b" " * 10_000, 413, "at most"),
+        (b"{}" + b" " * 300_000, 413, "at most"),
         ({**BUSY, "idle": -1}, 400, "idle"),
         ({**BUSY, "idle": "long"}, 400, "idle"),
         ({**BUSY, "age": 1e300}, 400, "age"),

@@ -167,6 +167,28 @@ def test_a_killed_process_has_a_shells_code(tmp_path: Path) -> None:
     assert "was killed by SIGKILL (" in message(tmp_path)
 
 
+def test_the_agent_can_read_which_processes_are_the_ranks(tmp_path: Path) -> None:
+    script = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(3)"
+    run = tmp_path / "run"
+    code, out, _ = finish(
+        start(
+            tmp_path,
+            script,
+            NPROC_PER_NODE="2",
+            NODE_RANK="1",
+            NNODES="2",
+            MASTER_ADDR="localhost",
+            FOOTPLATE_RUN_DIR=str(run),
+        )
+    )
+    assert code == 0
+    pids = {line.split()[0].strip("[]"): int(line.split()[1]) for line in out.splitlines()}
+    ranks = json.loads((run / "ranks.json").read_text())
+    assert {rank: found["pid"] for rank, found in ranks.items()} == pids
+    assert set(ranks) == {"2", "3"}
+    assert all(found["output"] > 0 for found in ranks.values()), "when each last printed"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("memory.events", "low 0\noom 2\noom_kill 3\n"), ("memory/memory.oom_control", "under_oom 0\noom_kill 3\n")],
