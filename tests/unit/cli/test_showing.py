@@ -59,7 +59,7 @@ def test_a_job_that_recovered_tells_its_story() -> None:
             ),
             progress=Progress(step=420, total_steps=1000, checkpoint_step=400),
             conditions=(
-                condition("Honoured", "False", "This version does not act on hangTimeout."),
+                condition("Honoured", "False", "This version does not act on placement.targets."),
                 condition("Admitted", "True", "It was admitted."),
             ),
             observed_generation=1,
@@ -85,7 +85,7 @@ def test_a_job_that_recovered_tells_its_story() -> None:
         "  2  cluster  2      3m ago   3m      -           (running)\n"
         "\n"
         "Worth knowing\n"
-        "  Honoured=False  This version does not act on hangTimeout.\n"
+        "  Honoured=False  This version does not act on placement.targets.\n"
         "\n"
         "Next\n"
         "  footplate job logs digits -f -t vision\n"
