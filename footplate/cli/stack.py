@@ -45,7 +45,12 @@ StackOption = Annotated[
 DirectoryOption = Annotated[Path, typer.Option("--cwd", "-C", help="A directory of the project.", file_okay=False)]
 ConfigOption = Annotated[
     list[str] | None,
-    typer.Option("--config", "-c", metavar="KEY=VALUE", help="Instead of the stack file's value, for this run."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="KEY=VALUE",
+        help="Instead of the stack file's value, for this run; objects and lists as JSON or YAML, a part of one as teams[0].name=…",
+    ),
 ]
 PackOption = Annotated[
     list[Path] | None,
@@ -280,8 +285,8 @@ def _print_outputs(found: dict[str, Any], output: Output, *, reveal: bool = Fals
     if output is not Output.TABLE:
         print_data(masked(found, reveal=reveal), output)
         return
-    for name in sorted(found):
-        print(wording.output(name, found[name], reveal=reveal))
+    for line in wording.outputs(found, reveal=reveal):
+        print(line)
 
 
 def _say(message: str) -> None:

@@ -35,6 +35,7 @@ from footplate.engine.errors import (
 )
 from footplate.engine.events import Finished, Observer, Phase, Said, Severity, Totals
 from footplate.engine.program import stack_urn
+from footplate.engine.project import given
 from footplate.engine.project.manifest import read_yaml
 from footplate.engine.pulumi_events import Translator
 from footplate.engine.stack import Approve, Result, Stack
@@ -203,11 +204,11 @@ class PulumiStack:
         fields = {field.name: field for field in self.project.fields}
         document = read_yaml(self.project.stack_file(self.name))
         values: dict[str, Any] = dict(document.get("config") or {})
-        for key, value in self._config.items():
-            name = key if ":" in key else f"{self.project.name}:{key}"
+        values = {self.project.qualified(str(key)): value for key, value in values.items()}
+        for name, value in given.overriding(self.project, self._config, values).items():
             if name in fields and fields[name].secret:
                 raise ConfigInvalid(
-                    f"{key} is a secret and cannot be given for one run alone", f"`pulumi config set --secret {name}`"
+                    f"{name} is a secret and cannot be given for one run alone", f"`pulumi config set --secret {name}`"
                 )
             values[name] = value
         path = folder / f"Pulumi.{self.name}.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 from rich.text import Text
@@ -171,6 +171,25 @@ def violation(found: Violation) -> Text:
     return line
 
 
-def output(name: str, found: Any, *, reveal: bool = False) -> str:
-    shown = masked(found, reveal=reveal)
-    return f"{name}: {shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)}"
+def outputs(found: Mapping[str, Any], *, reveal: bool = False) -> list[str]:
+    """A line a value: `environments.jupyter  registry/jupyter:…`; lists of plain values stand on one."""
+    rows = [row for name in sorted(found) for row in _leaves((name,), masked(found[name], reveal=reveal))]
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name.ljust(width)}  {shown}".rstrip() for name, shown in rows]
+
+
+def _leaves(path: paths.Path, found: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(found, dict) and found:
+        for key, item in cast(dict[str, Any], found).items():
+            yield from _leaves((*path, key), item)
+    elif isinstance(found, list) and any(isinstance(item, dict | list) for item in cast(list[Any], found)):
+        for index, item in enumerate(cast(list[Any], found)):
+            yield from _leaves((*path, index), item)
+    elif isinstance(found, list):
+        yield paths.text(path), ", ".join(_plain(item) for item in cast(list[Any], found)) or "none"
+    else:
+        yield paths.text(path), "none" if found in ({}, None) else _plain(found)
+
+
+def _plain(found: Any) -> str:
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from footplate.engine.crypter import Keyring
 from footplate.engine.errors import ConfigInvalid, ProjectInvalid, Unsupported, cli_remedy
+from footplate.engine.project import given
 from footplate.engine.project.manifest import Project, read_yaml
 from footplate.engine.project.schema import Field, mismatch
 
@@ -49,15 +50,13 @@ def load_config(project: Project, stack: str, keyring: Keyring, overrides: Mappi
         raise ConfigInvalid(f"{path} has the unknown key {unknown[0]!r}", "configuration stands under `config:`")
     if document.get("environment"):
         raise Unsupported(f"{path} imports a Pulumi ESC environment", cli_remedy("footplate up"))
-    given: Any = document.get("config") or {}
-    if not isinstance(given, dict):
+    written: Any = document.get("config") or {}
+    if not isinstance(written, dict):
         raise ProjectInvalid(f"{path}: config is no mapping of keys to values")
-    raw: dict[str, Any] = {
-        _qualified(project.name, str(key)): value for key, value in cast(dict[Any, Any], given).items()
-    }
-    given_here = {_qualified(project.name, key): value for key, value in (overrides or {}).items()}
+    raw: dict[str, Any] = {project.qualified(str(key)): value for key, value in cast(dict[Any, Any], written).items()}
+    given_here = given.overriding(project, overrides or {}, raw)
     raw.update(given_here)
-    _known_keys(path, project, raw)
+    _known_keys(path, project, raw, given_here)
     return _resolve(path, project.fields, raw, _decrypter(path, document, keyring), frozenset(given_here))
 
 
@@ -65,17 +64,13 @@ def plain_values(project: Project, stack: str, overrides: Mapping[str, str] | No
     """What the stack's file and the overrides say in clear, by qualified key; nothing is checked or decrypted."""
     path = project.stack_file(stack)
     document: Any = (read_yaml(path).get("config") if path.is_file() else None) or {}
-    given: dict[Any, Any] = cast(dict[Any, Any], document) if isinstance(document, dict) else {}
-    found = {_qualified(project.name, str(key)): value for key, value in given.items()}
-    found.update({_qualified(project.name, key): value for key, value in (overrides or {}).items()})
+    written: dict[Any, Any] = cast(dict[Any, Any], document) if isinstance(document, dict) else {}
+    found: dict[str, Any] = {project.qualified(str(key)): value for key, value in written.items()}
+    found |= given.overriding(project, overrides or {}, found)
     return {key: value for key, value in found.items() if not (isinstance(value, dict) and "secure" in value)}
 
 
-def _qualified(project: str, key: str) -> str:
-    return key if ":" in key else f"{project}:{key}"
-
-
-def _known_keys(path: Path, project: Project, raw: Mapping[str, Any]) -> None:
+def _known_keys(path: Path, project: Project, raw: Mapping[str, Any], given_here: Mapping[str, Any]) -> None:
     declared = [field.name for field in project.fields]
     own = f"{project.name}:"
     if not any(name.startswith(own) for name in declared):
@@ -86,7 +81,8 @@ def _known_keys(path: Path, project: Project, raw: Mapping[str, Any]) -> None:
             short = key.removeprefix(own)
             near = difflib.get_close_matches(short, own_keys, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"the keys are: {', '.join(own_keys)}"
-            raise ConfigInvalid(f"{path}: there is no configuration key {short!r}", hint)
+            where = "--config" if key in given_here else path
+            raise ConfigInvalid(f"{where}: there is no configuration key {short!r}", hint)
 
 
 def _decrypter(path: Path, document: Mapping[str, Any], keyring: Keyring) -> Callable[[str], str]:
@@ -128,7 +124,8 @@ def _resolve(
             wrong = mismatch(field, opened)
             if wrong:
                 shown = "[secret] is not of its type" if secret else wrong
-                raise ConfigInvalid(f"{path}: {_short(key)} {shown}", field.description or None)
+                where = "--config" if key in overridden else path
+                raise ConfigInvalid(f"{where}: {_short(key)} {shown}", field.description or None)
         values[key] = _text(opened)
         if secret:
             secrets.add(key)

@@ -28,6 +28,9 @@ class Project:
     def stack_file(self, stack: str) -> Path:
         return self.stack_dir / f"Pulumi.{stack}.yaml"
 
+    def qualified(self, key: str) -> str:
+        return key if ":" in key else f"{self.name}:{key}"
+
     def stacks(self) -> list[str]:
         """Names of the stacks that have a file."""
         names = (path.name.split(".", 1)[1].rsplit(".", 1)[0] for path in self.stack_dir.glob("Pulumi.*.y*ml"))

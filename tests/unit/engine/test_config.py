@@ -103,6 +103,36 @@ def test_an_override_counts_before_the_file_and_stays_secret(root: Path) -> None
         load(root, "dev", {"regoin": "x"})
 
 
+@pytest.mark.parametrize("text", ['[{"name": "blue"}]', "[{name: blue}]", "- name: blue"])
+def test_an_override_of_a_list_or_an_object_is_json_or_yaml(root: Path, text: str) -> None:
+    write(root, "config: {shop:region: n}")
+    assert load(root, "dev", {"teams": text}).values["shop:teams"] == '[{"name": "blue"}]'
+
+
+def test_an_override_changes_a_part_of_what_the_file_has(root: Path) -> None:
+    write(root, "config: {shop:region: n, shop:teams: [{name: red, gpus: 1}]}")
+    changed = load(root, "dev", {"teams[0].gpus": "8", "shop:teams[1].name": "blue", "teams[2]": "{name: green}"})
+    assert changed.values["shop:teams"] == '[{"name": "red", "gpus": 8}, {"name": "blue"}, {"name": "green"}]'
+    write(root, "config: {shop:region: n}")
+    assert load(root, "dev", {"teams[0].name": "red"}).values["shop:teams"] == '[{"name": "red"}]'
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("teams", "red", r"--config: config 'shop:teams' must be of type array<object>, not 'red'"),
+        ("teams", "[{name: ", r"--config teams: '\[\{name: ' is neither JSON nor YAML"),
+        ("teams[7].name", "red", r"--config teams\[7\]\.name: the list has no \[7\]"),
+        ("size", "many", r"--config: config 'shop:size' must be of type integer, not 'many'"),
+        ("tames[0].name", "red", r"--config: there is no configuration key 'tames\[0\]\.name'"),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_named(root: Path, key: str, text: str, message: str) -> None:
+    write(root, "config: {shop:region: n}")
+    with pytest.raises(ConfigInvalid, match=message):
+        load(root, "dev", {key: text})
+
+
 def test_an_unknown_stack_is_named_with_its_likely_spelling(root: Path) -> None:
     write(root, "config: {shop:region: n}", "production")
     with pytest.raises(ConfigInvalid, match="'producton'") as caught:

@@ -8,7 +8,7 @@ from footplate.engine.changes import Change, ChangeKind
 from footplate.engine.display.observers import Display
 from footplate.engine.display.report import Report
 from footplate.engine.display.tree import Tree
-from footplate.engine.display.wording import value
+from footplate.engine.display.wording import outputs, value
 from footplate.engine.events import (
     Event,
     Finished,
@@ -218,3 +218,25 @@ def test_the_report_has_all_of_it_for_scripts() -> None:
     assert data["outputs"] == {"token": "[secret]"}
     assert data["policies"][0]["mandatory"] is True
     assert "hunter2" not in str(data)
+
+
+def test_outputs_are_lines_not_json() -> None:
+    found = {
+        "version": "1.2",
+        "teams": ["red", "blue"],
+        "environments": {"jupyter": "r/jupyter:1", "none": {}},
+        "pools": [{"name": "a", "max": 8}],
+        "token": Secret("hunter2"),
+        "servers": [],
+    }
+    assert outputs(found) == [
+        "environments.jupyter  r/jupyter:1",
+        "environments.none     none",
+        "pools[0].name         a",
+        "pools[0].max          8",
+        "servers               none",
+        "teams                 red, blue",
+        "token                 [secret]",
+        "version               1.2",
+    ]
+    assert outputs({"token": Secret("hunter2")}, reveal=True) == ["token  hunter2"]
