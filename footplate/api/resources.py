@@ -43,6 +43,14 @@ class Gpu(Wire, frozen=True):
         | None
     ) = None
 
+    @property
+    def phrase(self) -> str:
+        """`8 H100 GPUs`, `1 GPU`, `2 1g.10gb shares of H100`."""
+        plural = "s" if self.count != 1 else ""
+        if self.share is not None:
+            return f"{self.count} {self.share} share{plural} of {self.type or 'any GPU'}"
+        return f"{self.count} {f'{self.type} GPU' if self.type else 'GPU'}{plural}"
+
 
 class Resources(Wire, frozen=True):
     """Of one pod: a workspace, or one node of a job. CPU and memory are both request and limit."""

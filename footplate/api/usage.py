@@ -23,6 +23,14 @@ class Pool(Wire, frozen=True):
     used: int = 0
     free: dict[str, int] = {}
     """Free units on a node → how many such nodes, of those that take pods."""
+    most: int = 0
+    """Units of its largest node, in use or not; 0 where that is not said."""
+    largest: str = ""
+    """The name of that node."""
+    cpus: dict[str, int] = {}
+    """Of nodes with GPUs that take pods without: free CPUs on a node → how many such nodes."""
+    most_cpus: int = 0
+    """CPUs of the largest of these."""
     closed: int = 0
     """Nodes that are not ready or take no pods."""
     suspect: tuple[str, ...] = ()
@@ -34,9 +42,14 @@ class Pool(Wire, frozen=True):
         kind = self.resource.removeprefix("nvidia.com/")
         return f"{self.gpu or 'GPU'}" if kind == "gpu" else f"{self.gpu} {kind}".strip()
 
-    def places(self, units: int) -> int:
-        """Ranks of that size for which there is room now."""
-        return sum(count * (int(free) // units) for free, count in self.free.items()) if units else 0
+    def places(self, units: int, *, gpu: bool) -> int:
+        """Ranks of that size for which there is room now; `units` of CPUs where `gpu` is False."""
+        room = self.free if gpu == (self.resource != "cpu") else {} if gpu else self.cpus
+        return sum(count * (int(free) // units) for free, count in room.items()) if units else 0
+
+    def most_on_one(self, *, gpu: bool) -> int:
+        """What its largest node has of GPUs, else of CPUs; 0 where that is not said."""
+        return self.most if gpu == (self.resource != "cpu") else 0 if gpu else self.most_cpus
 
 
 class Holder(Wire, frozen=True):

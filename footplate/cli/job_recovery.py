@@ -102,7 +102,8 @@ async def _of_wish(session: Session, wanted: dict[str, Any]) -> Explanation:
     found = await usage.usage(session)
     if found is None:
         raise NotInstalled("The platform does not say what it has.", "bring it to this version with `footplate up`")
-    return reasons.what_if(read(submission.job, TrainingJob), found, await usage.quota(session))
+    addable = (await session.platform()).autoscaled_gpus
+    return reasons.what_if(read(submission.job, TrainingJob), found, await usage.quota(session), addable)
 
 
 def attempts(

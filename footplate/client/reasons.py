@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from footplate.api import TrainingJob, duration
@@ -58,23 +58,29 @@ def explain(job: TrainingJob, usage: Usage | None, quota: Iterable[Quota], now: 
     )
 
 
-def what_if(job: TrainingJob, usage: Usage, quota: Iterable[Quota]) -> Explanation:
-    """Of a job that is not submitted; the API server has accepted its spec."""
+def what_if(
+    job: TrainingJob, usage: Usage, quota: Iterable[Quota], addable: Mapping[str, int] | None = None
+) -> Explanation:
+    """Of a job that is not submitted; the API server has accepted its spec.
+
+    `addable`: GPU type → GPUs of the largest node that an autoscaled pool can add.
+    """
     pools, own = fitting(job, usage), tuple(quota)
+    never = _never(job, pools, usage, addable or {})
+    if never is not None:
+        return Explanation(*never, pools=pools, quota=own, holders=_holding(pools, usage), fits_now=False)
     fits = _fits(job, pools)
     ahead = [w for w in usage.queue if RANKS.get(w.priority, 9) <= RANKS[job.spec.priority]]
     over = next((q for q in own if _exceeds(job, q)), None)
     if over is not None:
         sentence = f"It would wait for quota: {over.used} of {over.hard} {over.resource} are in use."
         action: str | None = "stop or delete something of the team, or ask for a larger quota"
-    elif not pools:
-        sentence, action = f"It could never start: no node offers {_units(job)}.", _offers(usage)
     elif fits and not any(_competes(w, job) for w in ahead):
         sentence, action = "It would start at once.", None
     else:
         count = f"{job.spec.nodes} nodes" if job.spec.nodes > 1 else "one node"
         behind = f"It would wait behind {len(ahead)} that came first."
-        sentence = behind if fits else f"It would wait: {_units(job)} are not free on {count} now."
+        sentence = behind if fits else f"It would wait: {_units(job)} {_are(job)} not free on {count} now."
         action = _advice(job, pools, usage)
     waits = over is not None or not fits
     place = len(ahead) + 1 if waits else None
@@ -91,9 +97,41 @@ def asked(job: TrainingJob) -> str:
 def _units(job: TrainingJob) -> str:
     gpu = job.spec.resources.gpu
     if gpu is None:
-        return f"{job.spec.resources.cpu} CPUs"
-    share = f"{gpu.share} shares of " if gpu.share else ""
-    return f"{gpu.count} {share}{gpu.type or 'any'} GPU{'s' if gpu.count != 1 else ''}"
+        cpu = job.spec.resources.cpu
+        return f"{cpu} CPU{'' if cpu == '1' else 's'}"
+    return gpu.phrase
+
+
+def _are(job: TrainingJob) -> str:
+    return "is" if units(job) == 1 else "are"
+
+
+def _never(
+    job: TrainingJob, pools: tuple[Pool, ...], usage: Usage, addable: Mapping[str, int]
+) -> tuple[str, str, str] | None:
+    """The sentence, what it asks for and what would help, where no node that there is or can be has what it wants."""
+    gpu, size = job.spec.resources.gpu, units(job)
+    more = {kind: count for kind, count in addable.items() if gpu and not gpu.share and gpu.type in (None, kind)}
+    if any(count >= size for count in more.values()) or (addable and (gpu is None or gpu.share)):
+        return None
+    no_pool = "no pool can add such nodes" if addable else "no pool adds nodes"
+    if not pools and not more:
+        return f"It could never start: no node offers {_units(job)}, and {no_pool}.", asked(job), _offers(usage)
+    sizes = {pool.label: (pool.most_on_one(gpu=gpu is not None), pool.largest) for pool in pools}
+    label, (most, name) = max(sizes.items(), key=lambda found: found[1][0], default=("", (0, "")))
+    if any(known == 0 for known, _ in sizes.values()):
+        return None  # a platform of an earlier version does not say it
+    if size > max(most, *more.values(), 0):
+        node = f"the largest, {name}, has {most} ({label})" if gpu and most else f"the largest has {most}"
+        text = f"It could never start: it asks for {_units(job)} on one node, {node}, and {no_pool}."
+        flag = "--gpus" if gpu else "--cpu"
+        return text, asked(job), f"{flag} {max(most, *more.values(), 0)} or fewer, on more --nodes"
+    total, wanted = sum(pool.capacity for pool in pools), size * job.spec.nodes
+    if gpu is not None and not addable and wanted > total:
+        kind = f"{gpu.type} GPUs" if gpu.type else "GPUs"
+        text = f"It could never start: it asks for {wanted} {kind} in all, the cluster has {total}, and {no_pool}."
+        return text, asked(job), "ask for fewer, or add nodes"
+    return None
 
 
 def units(job: TrainingJob) -> int:
@@ -107,7 +145,7 @@ def fitting(job: TrainingJob, usage: Usage) -> tuple[Pool, ...]:
     """The pools whose nodes have what it asks for."""
     gpu = job.spec.resources.gpu
     if gpu is None:
-        return usage.pools
+        return tuple(pool for pool in usage.pools if pool.resource == "cpu" or pool.cpus)
     resource = "nvidia.com/gpu"
     if gpu.share is not None:
         resource = f"nvidia.com/mig-{gpu.share}" if "g." in gpu.share else "nvidia.com/gpu.shared"
@@ -115,7 +153,11 @@ def fitting(job: TrainingJob, usage: Usage) -> tuple[Pool, ...]:
 
 
 def _fits(job: TrainingJob, pools: Iterable[Pool]) -> bool:
-    return sum(p.places(units(job)) for p in pools if job.spec.resources.gpu or p.resource == "cpu") >= job.spec.nodes
+    return _places(job, pools) >= job.spec.nodes
+
+
+def _places(job: TrainingJob, pools: Iterable[Pool]) -> int:
+    return sum(pool.places(units(job), gpu=job.spec.resources.gpu is not None) for pool in pools)
 
 
 def _holding(pools: tuple[Pool, ...], usage: Usage) -> tuple[Holder, ...]:
@@ -151,8 +193,7 @@ def _exceeds(job: TrainingJob, quota: Quota) -> bool:
 
 def _advice(job: TrainingJob, pools: tuple[Pool, ...], usage: Usage) -> str | None:
     """The first thing that would make it start sooner."""
-    size, gpu = units(job), job.spec.resources.gpu
-    places = sum(p.places(size) for p in pools)
+    gpu, places = job.spec.resources.gpu, _places(job, pools)
     if _fits(job, pools):
         return "there is room for it: it is placed when the jobs before it are"
     closed = [p for p in pools if p.closed]
@@ -160,7 +201,7 @@ def _advice(job: TrainingJob, pools: tuple[Pool, ...], usage: Usage) -> str | No
         (
             p
             for p in usage.pools
-            if gpu and not gpu.share and p not in pools and p.gpu and p.places(size) >= job.spec.nodes
+            if gpu and not gpu.share and p not in pools and p.gpu and _places(job, (p,)) >= job.spec.nodes
         ),
         None,
     )
@@ -193,9 +234,9 @@ def _state(job: TrainingJob) -> str:
     said = (status.message or f"it is {status.phase or 'not looked at yet'}").rstrip(".")
     lost = [a for a in status.attempts if a.cause is not None]
     text = f"Job {name}: {said[0].lower()}{said[1:]}."
-    if lost and status.phase not in (JobPhase.FAILED, JobPhase.CANCELLED):
-        last = lost[-1]
-        assert last.cause is not None
+    last = lost[-1] if lost else None
+    ended = status.phase in (JobPhase.FAILED, JobPhase.CANCELLED)
+    if last is not None and last.cause is not None and not ended and last.cause.evidence not in said:
         text += f" Attempt {last.number} was lost: {last.cause.evidence}."
     return text
 

@@ -71,7 +71,7 @@ def _gpus_never_fit(resources: Resources, capacity: Capacity, platform: Platform
     fitting = [count for known in (there, addable) for type_, count in known.items() if not names or type_ in names]
     if max(fitting, default=0) >= gpu.count:
         return None
-    asked = f"It asks for {gpus.phrase(gpu)} on one node, but "
+    asked = f"It asks for {gpu.phrase} on one node, but "
     if fitting:
         which = f" with {gpu.type} GPUs" if gpu.type else ""
         what = "such shares" if gpu.share else "GPUs"
@@ -109,7 +109,7 @@ def _cpu_never_fits(resources: Resources, capacity: Capacity, platform: Platform
 def request_phrase(resources: Resources) -> str:
     parts = [f"{resources.cpu} CPU", f"{resources.memory} memory"]
     if resources.gpu:
-        parts.append(gpus.phrase(resources.gpu))
+        parts.append(resources.gpu.phrase)
     return " and ".join([", ".join(parts[:-1]), parts[-1]])
 
 

@@ -87,14 +87,3 @@ def fabric(gpu: Gpu | None, nodes: int, platform: Platform) -> Fabric:
     if gpu is None or gpu.share is not None or nodes == 1:
         return NO_FABRIC
     return next((one for one in platform.fabrics if (one.gpu, one.gpus) == (gpu.type, gpu.count)), NO_FABRIC)
-
-
-def phrase(gpu: Gpu) -> str:
-    """`8 H100 GPUs`, `1 GPU`, `2 1g.10gb shares of H100`."""
-    name = f"{gpu.type} GPU" if gpu.type else "GPU"
-    plural = "s" if gpu.count != 1 else ""
-    if gpu.share is not None:
-        return f"{gpu.count} {gpu.share} share{plural} of {'an ' if gpu.type is None else ''}{gpu.type or 'any GPU'}".replace(
-            "an any", "any"
-        )
-    return f"{gpu.count} {name}{plural}"

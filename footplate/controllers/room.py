@@ -29,6 +29,8 @@ class Room:
     open: bool
     """Ready, and takes pods."""
     incidents: tuple[Incident, ...] = ()
+    reserved: bool = False
+    """Its GPUs are kept for pods that ask for some: others are not let in."""
 
 
 #: Of taints on GPU nodes only these keep jobs off: the others are how GPUs are reserved for those who ask for them.
@@ -40,10 +42,10 @@ def of_node(node: Node) -> Room:
     amounts = {gpus.offered(n, labels): amount(text) for n, text in node.status.allocatable.items() if counts(n)}
     has_gpus = any(name.startswith("nvidia.com/") for name in amounts)
     taints = [taint.key for taint in node.spec.taints if taint.effect in ("NoSchedule", "NoExecute")]
-    closed = any(not has_gpus or key.startswith(_CLOSING) for key in taints)
+    closing = [key for key in taints if not has_gpus or key.startswith(_CLOSING)]
     incidents = decode(node.metadata.annotations.get(ANNOTATION))
-    is_open = node.ready and not node.spec.unschedulable and not closed
-    return Room(node.metadata.name, labels, amounts, is_open, incidents)
+    is_open = node.ready and not node.spec.unschedulable and not closing
+    return Room(node.metadata.name, labels, amounts, is_open, incidents, len(taints) > len(closing))
 
 
 def counts(name: str) -> bool:

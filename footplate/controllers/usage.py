@@ -55,6 +55,9 @@ def _pools(rooms: tuple[Room, ...], used: dict[str, Amounts], types: dict[str, s
         taken = {room.name: int(_used(room, used).get(resource, 0)) for room in members}
         has = {room.name: int(room.amounts.get(resource, 0)) for room in members}
         free = Counter(str(max(0, has[room.name] - taken[room.name])) for room in members if room.open)
+        most = max(has.values())
+        shared = [room for room in members if resource != "cpu" and not room.reserved]
+        cpus = Counter(_free_cpus(room, used) for room in shared if room.open)
         pools.append(
             Pool(
                 resource,
@@ -63,11 +66,19 @@ def _pools(rooms: tuple[Room, ...], used: dict[str, Amounts], types: dict[str, s
                 sum(has.values()),
                 sum(taken.values()),
                 dict(sorted(free.items())),
+                most,
+                next(name for name, number in sorted(has.items()) if number == most),
+                dict(sorted(cpus.items())),
+                max((int(room.amounts.get("cpu", 0)) for room in shared), default=0),
                 sum(not room.open for room in members),
                 tuple(room.name for room in members if is_suspect(room.incidents, now))[:20],
             )
         )
     return tuple(pools)
+
+
+def _free_cpus(room: Room, used: dict[str, Amounts]) -> str:
+    return str(max(0, int(room.amounts.get("cpu", 0) - _used(room, used).get("cpu", 0))))
 
 
 def _used(room: Room, used: dict[str, Amounts]) -> Amounts:

@@ -94,7 +94,10 @@ def test_what_if_asks_for_nothing_and_leaves_nothing(footplate: Footplate, platf
     before = platform.kube(lambda client: client.list(TRAINING_JOB, platform.namespace)).items
     found = footplate("job", "explain", "--what-if", "--gpus", "2", "--gpu-type", "B200", "-e", "pytorch", *as_member)
     assert found.code == 0, found.err
-    assert found.out.startswith("It could never start: no node offers 2 B200 GPUs.")
+    assert found.out.startswith("It could never start: no node offers 2 B200 GPUs, and no pool adds nodes.")
+    large = footplate("job", "explain", "--what-if", "--gpus", "9", "-e", "pytorch", *as_member)
+    assert "It could never start: it asks for 9 GPUs on one node, the largest, " in large.out
+    assert ", has 8 (H100), and no pool adds nodes." in large.out
     assert len(platform.kube(lambda client: client.list(TRAINING_JOB, platform.namespace)).items) == len(before)
     assert footplate("job", "explain").code == 2
     refused = footplate("job", "explain", "--what-if", "--nodes", "0", "-e", "pytorch", *as_member)

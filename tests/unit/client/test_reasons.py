@@ -11,9 +11,9 @@ from footplate.api.usage import Holder, Pool, Usage, Waiter, decode, encode
 from footplate.client.reasons import Quota, explain, what_if
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-H100 = Pool("nvidia.com/gpu", "H100", nodes=4, capacity=32, used=24, free={"0": 3, "8": 1})
-L4 = Pool("nvidia.com/gpu", "L4", nodes=8, capacity=8, used=0, free={"1": 8})
-CPU = Pool("cpu", nodes=2, capacity=128, used=100, free={"14": 2})
+H100 = Pool("nvidia.com/gpu", "H100", 4, 32, 24, {"0": 3, "8": 1}, 8, "h100-1")
+L4 = Pool("nvidia.com/gpu", "L4", 8, 8, 0, {"1": 8}, 1, "l4-1", {"16": 8}, 16)
+CPU = Pool("cpu", "", 2, 128, 100, {"14": 2}, 64, "cpu-1")
 HOLDERS = (
     Holder("vision", "sweep", "job", "nvidia.com/gpu", "H100", 16, "batch"),
     Holder("speech", "asr", "job", "nvidia.com/gpu", "H100", 8, "training"),
@@ -94,8 +94,39 @@ def test_what_if_others_are_before_it() -> None:
 
 def test_what_if_no_node_has_such_a_gpu() -> None:
     found = what_if(job(gpu={"count": 1, "type": "B200"}), USAGE, ())
-    assert found.sentence == "It could never start: no node offers 1 B200 GPU."
+    assert found.sentence == "It could never start: no node offers 1 B200 GPU, and no pool adds nodes."
     assert found.next_action == "GPUs that are there: H100 ×8, L4 ×1"
+
+
+def test_what_if_no_node_is_large_enough() -> None:
+    found = what_if(job(nodes=1, gpu={"count": 9, "type": "H100"}), USAGE, ())
+    assert found.sentence == (
+        "It could never start: it asks for 9 H100 GPUs on one node, the largest, h100-1, has 8 (H100), "
+        "and no pool adds nodes."
+    )
+    assert (found.next_action, found.position, found.fits_now) == ("--gpus 8 or fewer, on more --nodes", None, False)
+    found = what_if(job(nodes=1, gpu={"count": 9}), USAGE, (), {"L4": 4})
+    assert (
+        "it asks for 9 GPUs on one node, the largest, h100-1, has 8 (H100), and no pool can add such" in found.sentence
+    )
+    assert what_if(job(nodes=1, gpu={"count": 16}), USAGE, (), {"B200": 16}).fits_now is False
+    assert "wait" in what_if(job(nodes=1, gpu={"count": 16}), USAGE, (), {"B200": 16}).sentence
+
+
+def test_what_if_all_nodes_together_are_too_few() -> None:
+    found = what_if(job(nodes=5), USAGE, ())
+    assert found.sentence == (
+        "It could never start: it asks for 40 H100 GPUs in all, the cluster has 32, and no pool adds nodes."
+    )
+
+
+def test_what_if_without_gpus_nodes_with_gpus_count_too() -> None:
+    wanted = msgspec.structs.replace(
+        job().spec, nodes=8, resources=msgspec.convert({"cpu": "16", "memory": "1Gi"}, type(job().spec.resources))
+    )
+    small = msgspec.structs.replace(job(), spec=wanted)
+    assert what_if(small, Usage((H100, L4, CPU)), ()).sentence == "It would start at once."
+    assert what_if(small, Usage((H100, CPU)), ()).sentence == "It would wait: 16 CPUs are not free on 8 nodes now."
 
 
 def test_what_if_the_team_has_no_quota_left() -> None:
@@ -113,6 +144,8 @@ def test_why_it_died_and_what_follows() -> None:
     assert found.next_action == "correct what the evidence names and submit it again"
     again = explain(job({"phase": "Running", "message": "It is running.", "attempts": [attempt]}), USAGE, (), NOW)
     assert again.sentence == "Job train: it is running. Attempt 1 was lost: node n3 does not answer."
+    told = {"phase": "Recovering", "message": "Attempt 1 failed: node n3 does not answer.", "attempts": [attempt]}
+    assert explain(job(told), USAGE, (), NOW).sentence == "Job train: attempt 1 failed: node n3 does not answer."
 
 
 def test_what_is_published_reads_back() -> None:

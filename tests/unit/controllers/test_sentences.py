@@ -221,7 +221,7 @@ def test_a_running_pod_has_not_ended_and_only_a_request_at_fault_is_hopeless() -
     ],
 )
 def test_a_gpu_request_in_words_and_as_a_resource(gpu: Gpu, phrase: str, resource: str) -> None:
-    assert (gpus.phrase(gpu), gpus.resource(gpu)) == (phrase, resource)
+    assert (gpu.phrase, gpus.resource(gpu)) == (phrase, resource)
 
 
 def test_nodes_are_known_by_our_label_or_by_nvidias() -> None:

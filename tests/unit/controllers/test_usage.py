@@ -26,9 +26,20 @@ def test_pools_holders_and_what_is_free_node_by_node() -> None:
     for found in pods:
         used.change(None, found)
     seen = usage(measure(nodes).rooms, dict(used.by_node), pods, [job()], NOW)
-    assert seen.pools == (
-        Pool("nvidia.com/gpu", "H100", nodes=2, capacity=16, used=14, free={"0": 1, "2": 1}),
-        Pool("cpu", nodes=1, capacity=64, used=0, free={"64": 1}),
+    assert seen.pools == (  # of n1 and n2 one CPU each is in use
+        Pool(
+            "nvidia.com/gpu",
+            "H100",
+            nodes=2,
+            capacity=16,
+            used=14,
+            free={"0": 1, "2": 1},
+            most=8,
+            largest="n1",
+            cpus={"63": 2},
+            most_cpus=64,
+        ),
+        Pool("cpu", nodes=1, capacity=64, used=0, free={"64": 1}, most=64, largest="c1"),
     )
     assert seen.holders == (
         Holder("vision", "demo", "workspace", "nvidia.com/gpu", "H100", 8, "interactive"),
