@@ -18,6 +18,7 @@ Everything here is synchronous, and works where an event loop runs already. What
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ import msgspec
 from footplate import api
 from footplate.api.trainingjob import JobPhase
 from footplate.client import blocking, environments, idling, jobs, workspaces
-from footplate.client.observing import Report, read, silent
+from footplate.client.observing import Report, once, read, silent
 from footplate.client.requests import JobRequest, WorkspaceRequest
 from footplate.client.session import Session
 from footplate.client.target import Target
@@ -174,13 +175,24 @@ class Job:
         rank: int | None = None,
         attempt: int | None = None,
         tail: int | None = None,
+        report: Report | None = None,
     ) -> Iterator[str]:
-        """Lines, with the node in front where there are several. `follow`: waits for it to start, ends when it ends."""
+        """Lines, with the node in front where there are several. `follow`: waits for it to start, ends when it ends.
+
+        `report` takes what it waits for until there are lines; left out, it goes to stderr, each sentence once.
+        """
         from footplate.client.logs.sources import job_lines
 
         several = node is None and rank is None and self.object.spec.nodes > 1
         source = job_lines(
-            self.client.session, self.name, follow=follow, node=node, rank=rank, attempt=attempt, tail=tail
+            self.client.session,
+            self.name,
+            follow=follow,
+            node=node,
+            rank=rank,
+            attempt=attempt,
+            tail=tail,
+            report=report or once(_to_stderr),
         )
         for line in blocking.iterate(source):
             yield f"node {line.node} | {_text(line)}" if several else _text(line)
@@ -283,6 +295,10 @@ class RunningWorkspace:
         with session.doing(f"run {command[0]} in workspace {self.name}"):
             done = await session.kube.run(pod.metadata.namespace, pod.name, command, container=pod.main, stdin=stdin)
         return done.exit_code, done.stdout, done.stderr
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _text(line: Line) -> str:

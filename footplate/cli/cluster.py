@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from footplate.cli.group import group
-from footplate.cli.options import YesOption, confirmed
+from footplate.cli.options import YesOption, confirmed, note
 from footplate.cli.output import Column, Output, OutputOption, print_list, print_object
 from footplate.errors import FootplateError
 
@@ -215,6 +215,9 @@ def list_(output: OutputOption = Output.TABLE) -> None:
             found.append(report.of(name))
         except FootplateError as error:  # one that cannot be read hides no other
             typer.echo(error.message, err=True)
+    if not found and output is Output.TABLE:
+        note("There are no embedded clusters of yours. Start one: footplate cluster start (or all of it: make up)")
+        return
     print_list(found, columns, output)
 
 

@@ -36,7 +36,8 @@ def _pools(pools: tuple[Pool, ...]) -> list[str]:
         Column[Pool]("Nodes", lambda p: p.nodes),
         Column[Pool]("Has", lambda p: p.capacity),
         Column[Pool]("In use", lambda p: p.used),
-        Column[Pool]("Most on one node", lambda p: max((int(n) for n in p.free), default=0)),
+        Column[Pool]("Of one node", lambda p: p.most or None),
+        Column[Pool]("Most free on one", lambda p: max((int(n) for n in p.free), default=0)),
         Column[Pool]("Closed nodes", lambda p: p.closed or None),
         Column[Pool]("Suspect", lambda p: ", ".join(p.suspect)),
     )
@@ -68,9 +69,9 @@ def attempt_columns(now: datetime | None = None) -> tuple[Column[Attempt], ...]:
     return (
         Column[Attempt]("#", lambda a: a.number),
         Column[Attempt]("Nodes", lambda a: a.nodes),
-        Column[Attempt]("Started", lambda a: human.ago(a.start, at)),
-        Column[Attempt]("To running", lambda a: human.lasted(a.start, a.running) if a.running else ""),
-        Column[Attempt]("Lasted", lambda a: human.lasted(a.start, a.end, at)),
+        Column[Attempt]("Began", lambda a: human.ago(a.start, at)),
+        Column[Attempt]("Waited", lambda a: human.waited(a, at)),
+        Column[Attempt]("Ran", lambda a: human.ran(a, at)),
         Column[Attempt]("From step", lambda a: a.start_step),
         Column[Attempt]("Checkpoint", lambda a: a.checkpoint_step),
         Column[Attempt]("Budget", lambda a: a.cause.budget if a.cause else None),

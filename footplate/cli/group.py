@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""Help takes the terminal's width, up to what reads well."""
 
 
 def group(help: str) -> typer.Typer:
@@ -12,5 +17,5 @@ def group(help: str) -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=CONTEXT,
     )

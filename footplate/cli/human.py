@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from footplate.api import Condition, Resources, duration
+from footplate.api.trainingjob import Attempt
 from footplate.cli.output import colourful, styled, terminal_width
 
 _PHASE_STYLES = {
@@ -46,6 +47,15 @@ def lasted(start: datetime | None, end: datetime | None, now: datetime | None = 
     return duration.human((end or now or datetime.now(UTC)) - start) if start else ""
 
 
+def waited(attempt: Attempt, now: datetime | None = None) -> str:
+    """From its beginning until all its ranks ran: in the queue, and while images and data were fetched."""
+    return lasted(attempt.start, attempt.running or attempt.end, now)
+
+
+def ran(attempt: Attempt, now: datetime | None = None) -> str:
+    return lasted(attempt.running, attempt.end, now)
+
+
 def gpus(resources: Resources) -> str:
     """`2 × H100`; empty where there are none."""
     gpu = resources.gpu
@@ -56,9 +66,9 @@ def gpus(resources: Resources) -> str:
 
 
 def resources(value: Resources) -> str:
-    """`4 CPU, 16Gi memory, 2 × H100 GPU`"""
+    """`4 CPU, 16Gi memory, 2 H100 GPUs`"""
     parts = [f"{value.cpu} CPU", f"{value.memory} memory"]
-    return ", ".join([*parts, f"{gpus(value)} GPU"] if value.gpu else parts)
+    return ", ".join([*parts, value.gpu.phrase] if value.gpu else parts)
 
 
 def worth_reading(conditions: Sequence[Condition], phase: str | None, message: str | None) -> list[Condition]:

@@ -35,6 +35,7 @@ from footplate.cli.job_options import (
     WithProgramArguments,
 )
 from footplate.cli.options import (
+    AllTeamsOption,
     ContextOption,
     KubeconfigOption,
     NoWaitOption,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from footplate.api import TrainingJob
     from footplate.cli.progress import Live
     from footplate.client.jobs import Submission
+    from footplate.client.pods import Pod
     from footplate.client.session import Session
     from footplate.kube.decoding import Object
 
@@ -202,22 +204,25 @@ def _follow_to_the_end(where: Where, job: TrainingJob) -> int:
 
 @app.command("list")
 def list_(
+    all_teams: AllTeamsOption = False,
     output: OutputOption = Output.TABLE,
     team: TeamOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
-    """The jobs of the team, the newest first."""
+    """The jobs of the team, or of all teams, the newest first."""
     from footplate.api import TrainingJob
     from footplate.cli import human
     from footplate.client import jobs
     from footplate.client.observing import leaving
+    from footplate.client.teams import team_of
 
     async def work(session: Session, live: Live) -> list[Object]:
         del live
-        found = await jobs.listing(session)
+        found = await jobs.listing(session, all_teams=all_teams)
         if not found and output is Output.TABLE:
-            note(f"Team {(await session.team()).name} has no jobs. Submit one: footplate job submit train.py")
+            whose = "No team that you may read has" if all_teams else f"Team {(await session.team()).name} has no"
+            note(f"{whose} jobs. Submit one: footplate job submit train.py")
         return sorted(found, key=lambda raw: str(raw["metadata"].get("creationTimestamp")), reverse=True)
 
     items = [(raw, _read(raw)) for raw in on_cluster(Where(team, context, kubeconfig), work)]
@@ -225,6 +230,7 @@ def list_(
         return
     row = Column[tuple["Object", TrainingJob]]
     columns = (
+        *([row("Team", lambda pair: team_of(pair[1].metadata.namespace))] if all_teams else []),
         row("Name", lambda pair: pair[1].metadata.name),
         row("Phase", lambda pair: pair[1].status.phase, lambda pair: human.phase_style(pair[1].status.phase)),
         row("Nodes", lambda pair: pair[1].spec.nodes),
@@ -251,12 +257,13 @@ def show(
 
     where = Where(team, context, kubeconfig)
 
-    async def work(session: Session, live: Live) -> Object:
+    async def work(session: Session, live: Live) -> tuple[Object, list[Pod]]:
         del live
-        return await jobs.get(session, name)
+        found = await jobs.get(session, name)
+        return found, await jobs.ranks(session, _read(found)) if output is Output.TABLE else []
 
-    raw = on_cluster(where, work)
-    print_object(raw, output, lambda item: job_page(_read(item), where.flags()), data=api_object)
+    raw, ranks = on_cluster(where, work)
+    print_object(raw, output, lambda item: job_page(_read(item), where.flags(), ranks), data=api_object)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import typer
 from typer.main import get_command
 
 from footplate.cli import exit_codes
+from footplate.cli.group import CONTEXT
 from footplate.cli.lazy import Entry, lazy_group
 from footplate.version import VERSION
 
@@ -35,7 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
 
 

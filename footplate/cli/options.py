@@ -23,6 +23,7 @@ TeamOption = Annotated[
     str | None,
     typer.Option("--team", "-t", help="Default: FOOTPLATE_TEAM, else the one team you are in.", show_default=False),
 ]
+AllTeamsOption = Annotated[bool, typer.Option("--all-teams", "-A", help="Of all teams that you may read.")]
 ContextOption = Annotated[
     str | None,
     typer.Option("--context", help="Kubeconfig context; footplate-NAME is an embedded cluster.", show_default=False),

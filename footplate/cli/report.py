@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from footplate.cli.group import group
-from footplate.cli.options import ContextOption, KubeconfigOption, TeamOption, Where, note, on_cluster
+from footplate.cli.options import AllTeamsOption, ContextOption, KubeconfigOption, TeamOption, Where, note, on_cluster
 from footplate.cli.output import Column, Output, OutputOption, print_list
 
 if TYPE_CHECKING:
@@ -22,14 +22,13 @@ app = group("Reports: what the time and the GPUs of jobs went into.")
 
 By = Annotated[str, typer.Option("--by", help="team, owner, job or priority.")]
 Since = Annotated[str, typer.Option("--since", help="Jobs that had not ended before, such as 24h, 7d or 30d.")]
-AllTeams = Annotated[bool, typer.Option("--all-teams", "-A", help="Of all teams that you may read.")]
 
 
 @app.command()
 def goodput(
     by: By = "job",
     since: Since = "7d",
-    all_teams: AllTeams = False,
+    all_teams: AllTeamsOption = False,
     output: OutputOption = Output.TABLE,
     team: TeamOption = None,
     context: ContextOption = None,
@@ -69,7 +68,7 @@ def _lost(name: str, span: Callable[[int], str]) -> Column[GoodputRow]:
 def usage(
     by: By = "job",
     since: Since = "7d",
-    all_teams: AllTeams = False,
+    all_teams: AllTeamsOption = False,
     output: OutputOption = Output.TABLE,
     team: TeamOption = None,
     context: ContextOption = None,
@@ -114,7 +113,7 @@ def _jobs(where: Where, all_teams: bool, start: datetime, by: str) -> list[Train
 
     async def work(session: Session, live: Live) -> list[TrainingJob]:
         del live
-        found = await (jobs.of_all_teams(session) if all_teams else jobs.listing(session))
+        found = await jobs.listing(session, all_teams=all_teams)
         return [read(raw, TrainingJob) for raw in found]
 
     chosen = reports.since(on_cluster(where, work), start)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
+
+import msgspec
 
 from footplate.api import TrainingJob, Workspace
 from footplate.api.trainingjob import Attempt, Cause, JobPhase
@@ -11,6 +14,7 @@ from footplate.api.workspace import WorkspacePhase
 from footplate.cli import human
 from footplate.cli.output import Column, table
 from footplate.client.observing import said
+from footplate.client.pods import Pod
 from footplate.client.teams import team_of
 
 
@@ -59,7 +63,12 @@ def _workspace_commands(state: Workspace) -> list[str]:
             return ["open"]
 
 
-def job_page(job: TrainingJob, flags: str, now: datetime | None = None) -> str:
+MOST_RANKS = 16
+"""Pods that are shown one by one."""
+
+
+def job_page(job: TrainingJob, flags: str, ranks: Sequence[Pod] = (), now: datetime | None = None) -> str:
+    """`ranks`: the pods of its last attempt."""
     now = now or datetime.now(UTC)
     name, spec, status = job.metadata.name, job.spec, job.status
     sentence = said(job) or f"Job {name} has not been looked at yet."
@@ -86,7 +95,8 @@ def job_page(job: TrainingJob, flags: str, now: datetime | None = None) -> str:
         sentence,
         rows,
         [
-            ("Attempts", _attempts(status.attempts, status.phase, now)),
+            ("Attempts", _attempts(status.attempts, status.phase, sentence, now)),
+            ("Ranks", _ranks(ranks)),
             ("Worth knowing", human.wrapped(human.condition_rows(attention))),
             ("Next", [f"footplate job {verb.format(name)}{flags}" for verb in _job_commands(job)]),
         ],
@@ -105,34 +115,55 @@ def _processes(count: int) -> str:
     return f"{count} process" if count == 1 else f"{count} processes"
 
 
-def _attempts(attempts: tuple[Attempt, ...], phase: JobPhase | None, now: datetime) -> list[str]:
+def _ranks(pods: Sequence[Pod]) -> list[str]:
+    columns = (
+        Column[Pod]("Node rank", lambda pod: pod.node_rank),
+        Column[Pod]("Node", lambda pod: pod.node),
+        Column[Pod]("State", _state),
+        Column[Pod]("Pod", lambda pod: pod.name),
+    )
+    if not pods:
+        return []
+    more = [f"… and {len(pods) - MOST_RANKS} more"] if len(pods) > MOST_RANKS else []
+    return [*table(pods[:MOST_RANKS], columns, width=None, colour=False).splitlines(), *more]
+
+
+def _state(pod: Pod) -> str:
+    ended = pod.terminated
+    if pod.state == "ended" and ended is not None:
+        return f"ended, exit code {ended.exit_code}"
+    return pod.state if pod.state != "waiting" or pod.node else "waiting for a node"
+
+
+def _attempts(attempts: tuple[Attempt, ...], phase: JobPhase | None, said: str, now: datetime) -> list[str]:
+    """`said`: what need not be said again."""
     if not attempts:
         return []
-
-    def waits(attempt: Attempt) -> bool:
-        return attempt.end is None and phase is JobPhase.QUEUED
 
     columns = (
         Column[Attempt]("#", lambda a: a.number),
         Column[Attempt]("Target", lambda a: a.target),
         Column[Attempt]("Nodes", lambda a: a.nodes),
-        Column[Attempt]("Started", lambda a: "" if waits(a) else human.ago(a.start, now)),
-        Column[Attempt]("Lasted", lambda a: "" if waits(a) else human.lasted(a.start, a.end, now)),
+        Column[Attempt]("Began", lambda a: human.ago(a.start, now)),
+        Column[Attempt]("Waited", lambda a: human.waited(a, now)),
+        Column[Attempt]("Ran", lambda a: human.ran(a, now)),
         Column[Attempt]("Checkpoint", lambda a: f"step {a.checkpoint_step}" if a.checkpoint_step is not None else ""),
-        Column[Attempt]("Ended by", lambda a: _cause(a, phase)),
+        Column[Attempt]("Ended by", lambda a: _cause(a, phase, said)),
     )
     return table(attempts, columns, width=None, colour=False).splitlines()
 
 
-def _cause(attempt: Attempt, phase: JobPhase | None) -> str:
+def _cause(attempt: Attempt, phase: JobPhase | None, said: str) -> str:
     if attempt.cause is None:
         return "" if attempt.end or phase is None else f"({phase.lower()})"
-    return cause_text(attempt.cause)
+    return cause_text(attempt.cause, said)
 
 
-def cause_text(cause: Cause) -> str:
-    """`Infra/NodeNotReady: node n3 does not answer; avoids n3`"""
+def cause_text(cause: Cause, said: str = "") -> str:
+    """`Infra/NodeNotReady: node n3 does not answer; avoids n3`, without evidence that has been `said`."""
     name = f"{cause.class_}/{cause.reason}" if cause.reason else str(cause.class_)
+    if cause.evidence and cause.evidence in said:
+        name, cause = f"{name}, as said above", msgspec.structs.replace(cause, evidence="")
     notes = [f"avoids {', '.join(cause.suspect_nodes)}"] if cause.suspect_nodes else []
     notes += [] if cause.retry else ["not tried again"]
     return "; ".join([f"{name}: {cause.evidence}" if cause.evidence else name, *notes])

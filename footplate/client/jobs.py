@@ -13,15 +13,16 @@ from typing import Any
 from footplate.api import TrainingJob, duration
 from footplate.api.crds import JOB_NAME_MAX
 from footplate.api.trainingjob import JobPhase
-from footplate.client import environments, names, teams
+from footplate.client import environments, names, pods
 from footplate.client.kinds import TRAINING_JOB
 from footplate.client.manifests import Json, overlay
 from footplate.client.observing import Report, read, silent, stays, wait_for
+from footplate.client.pods import Pod
 from footplate.client.session import MANAGER, Session
 from footplate.client.workspaces import Wait
-from footplate.errors import BadUsage, Conflict, NotFound
+from footplate.errors import BadUsage, Conflict, NotFound, Refused
 from footplate.kube.decoding import Object
-from footplate.kube.errors import AlreadyExists, Forbidden
+from footplate.kube.errors import AlreadyExists
 from footplate.kube.errors import NotFound as ApiNotFound
 
 DEFAULT_ENVIRONMENT = "pytorch"
@@ -104,25 +105,9 @@ async def _create(session: Session, manifest: Json, *, dry_run: bool = False) ->
             ) from error
 
 
-async def listing(session: Session) -> list[Object]:
-    namespace = await session.namespace()
+async def listing(session: Session, *, all_teams: bool = False) -> list[Object]:
     with session.doing("list jobs"):
-        return (await session.kube.list(TRAINING_JOB, namespace)).items
-
-
-async def of_all_teams(session: Session) -> list[Object]:
-    """Of those whose jobs this person may read."""
-
-    async def of(namespace: str) -> list[Object]:
-        try:
-            return (await session.kube.list(TRAINING_JOB, namespace)).items
-        except Forbidden:
-            return []
-
-    with session.doing("list jobs"):
-        platform = await session.platform()
-        found = await asyncio.gather(*(of(teams.namespace(team.name)) for team in platform.teams))
-    return [item for items in found for item in items]
+        return await session.listing(TRAINING_JOB, all_teams=all_teams)
 
 
 async def get(session: Session, name: str) -> Object:
@@ -134,6 +119,16 @@ async def get(session: Session, name: str) -> Object:
             return await session.kube.get(TRAINING_JOB, name, namespace)
         except ApiNotFound as error:
             raise await session.missing(TRAINING_JOB, name) from error
+
+
+async def ranks(session: Session, job: TrainingJob) -> list[Pod]:
+    """The pods of its last attempt; none where they are gone, or may not be read."""
+    if not job.status.attempts:
+        return []
+    try:
+        return await pods.of_job(session, job.metadata.name, job.status.attempts[-1].number)
+    except Refused:
+        return []
 
 
 async def cancel(session: Session, name: str) -> bool:

@@ -38,6 +38,18 @@ def silent(text: str) -> None:
     del text
 
 
+def once(write: Report) -> Report:
+    """Each text is written the first time it comes, and never again: what goes to and fro does not fill a log."""
+    told = {""}
+
+    def report(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            write(text)
+
+    return report
+
+
 async def observe(
     session: Session, resource: Resource, name: str, namespace: str | None
 ) -> AsyncGenerator[Object | None]:

@@ -54,6 +54,7 @@ class _Container(Wire, frozen=True):
 
 
 class _Spec(Wire, frozen=True):
+    node_name: str = ""
     containers: tuple[_Container, ...] = ()
 
 
@@ -69,6 +70,11 @@ class Pod(Wire, frozen=True):
     @property
     def node_rank(self) -> int:
         return int(self.metadata.annotations.get(COMPLETION_INDEX) or self.metadata.labels.get(COMPLETION_INDEX) or 0)
+
+    @property
+    def node(self) -> str:
+        """Where it was placed; empty while it waits for a node."""
+        return self.spec.node_name
 
     @property
     def attempt(self) -> int:

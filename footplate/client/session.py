@@ -194,6 +194,20 @@ class Session:
         answer: Any = await self.kube.request("POST", f"/apis/{group}/v1/{kind.lower()}s", body=body)
         return msgspec.convert(answer, _Review).status
 
+    async def listing(self, resource: Resource, *, all_teams: bool = False) -> list[Object]:
+        """Of the team; `all_teams`: of those whose objects this person may read."""
+        if not all_teams:
+            return (await self.kube.list(resource, await self.namespace())).items
+
+        async def of(team: Team) -> list[Object]:
+            try:
+                return (await self.kube.list(resource, teams.namespace(team.name))).items
+            except Forbidden:
+                return []
+
+        found = await asyncio.gather(*(of(team) for team in (await self.platform()).teams))
+        return [item for items in found for item in items]
+
     async def create(self, resource: Resource, body: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """The API server refuses fields that it does not know, rather than dropping them."""
         namespace = await self.namespace() if resource.namespaced else None

@@ -88,10 +88,9 @@ def _words(value: object) -> str:
     return f"{value.name} ({value.uri} at {value.mount_path})" if isinstance(value, Dataset) else str(value)
 
 
-async def listing(session: Session) -> list[Object]:
-    namespace = await session.namespace()
+async def listing(session: Session, *, all_teams: bool = False) -> list[Object]:
     with session.doing("list workspaces"):
-        return (await session.kube.list(WORKSPACE, namespace)).items
+        return await session.listing(WORKSPACE, all_teams=all_teams)
 
 
 async def get(session: Session, name: str) -> Object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from footplate.cli.options import (
+    AllTeamsOption,
     ContextOption,
     KubeconfigOption,
     NoWaitOption,
@@ -118,22 +119,25 @@ def _created(item: Object) -> str:
 
 @app.command("list")
 def list_(
+    all_teams: AllTeamsOption = False,
     output: OutputOption = Output.TABLE,
     team: TeamOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
-    """The workspaces of the team."""
+    """The workspaces of the team, or of all teams."""
     from footplate.api import Workspace
     from footplate.cli import human
     from footplate.client import workspaces
     from footplate.client.observing import leaving
+    from footplate.client.teams import team_of
 
     async def work(session: Session, live: Live) -> list[Object]:
         del live
-        found = await workspaces.listing(session)
+        found = await workspaces.listing(session, all_teams=all_teams)
         if not found and output is Output.TABLE:
-            note(f"Team {(await session.team()).name} has no workspaces. Make one: footplate workspace create")
+            whose = "No team that you may read has" if all_teams else f"Team {(await session.team()).name} has no"
+            note(f"{whose} workspaces. Make one: footplate workspace create")
         return found
 
     where = Where(team, context, kubeconfig)
@@ -142,6 +146,7 @@ def list_(
         return
     row = Column[tuple["Object", Workspace]]
     columns = (
+        *([row("Team", lambda pair: team_of(pair[1].metadata.namespace))] if all_teams else []),
         row("Name", lambda pair: pair[1].metadata.name),
         row("Phase", lambda pair: pair[1].status.phase, lambda pair: human.phase_style(pair[1].status.phase)),
         row("Environment", lambda pair: pair[1].spec.environment or pair[1].spec.image),

@@ -216,3 +216,28 @@ def footplate_stop(platform: Platform, name: str) -> bool:
 
     patch = {"spec": {"desiredState": "Stopped"}}
     return bool(platform.kube(lambda client: client.patch(WORKSPACE, name, patch, platform.namespace)))
+
+
+def test_ranks_are_shown_with_their_nodes(footplate: Footplate, kubelet: Kubelet) -> None:
+    played = PlayedJob(kubelet, nodes=2)
+    for node in range(2):
+        kubelet.end(played.pod(node), node)
+    played.status("Failed", "It failed: no.", attempts=[{"number": 1, "nodes": 2}])
+    shown = footplate("job", "show", played.name)
+    assert shown.code == 0, shown.err
+    ranks = shown.out.partition("Ranks\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in ranks] == ["NODE", "0", "1"]
+    assert "ended, exit code 0" in ranks[1]
+    assert "ended, exit code 1" in ranks[2]
+    assert f"{played.name}-1-1" in ranks[2]
+
+
+def test_jobs_of_all_teams_are_listed_with_their_team(
+    footplate: Footplate, platform: Platform, kubelet: Kubelet
+) -> None:
+    played = PlayedJob(kubelet)
+    listed = footplate("job", "list", "--all-teams")
+    assert listed.code == 0, listed.err
+    assert listed.out.split()[:2] == ["TEAM", "NAME"]
+    assert any(line.split()[:2] == [platform.team, played.name] for line in listed.out.splitlines())
+    assert footplate("workspace", "list", "-A").code == 0

@@ -112,6 +112,20 @@ def test_logs_are_lines(client: footplate.Client, kubelet: Kubelet) -> None:
     first.close()  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_following_a_log_says_what_it_waits_for(
+    client: footplate.Client, kubelet: Kubelet, capfd: pytest.CaptureFixture[str]
+) -> None:
+    played = PlayedJob(kubelet)
+    played.status("Queued", "Waits for 1 GPU.")
+    ending = later(lambda: played.status("Cancelled"))
+    assert list(client.job(played.name).logs(follow=True)) == []
+    ending.join()
+    said = capfd.readouterr()
+    assert said.err.splitlines()[0] == "Waits for 1 GPU."
+    assert said.err.count("Waits for 1 GPU.") == 1
+    assert said.out == ""
+
+
 def test_a_workspace_from_a_notebook(client: footplate.Client, kubelet: Kubelet) -> None:
     played = PlayedWorkspace(kubelet)
     workspace = client.workspace(played.name)

@@ -23,6 +23,20 @@ def test_help_lists_every_command_and_imports_none_of_them() -> None:
     assert shown.splitlines()[-1] == "[]"
 
 
+def test_help_takes_the_width_of_the_terminal_up_to_what_reads_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    widths: dict[str, int] = {}
+    for columns in ("60", "96", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        for arguments in (["--help"], ["job", "list", "--help"]):
+            get_command(app).main(arguments, prog_name="footplate", standalone_mode=False)
+        widths[columns] = max(len(line) for line in capsys.readouterr().out.splitlines())
+    assert widths["60"] <= 60
+    assert 80 < widths["96"] <= 96
+    assert widths["200"] <= 100
+
+
 def test_a_command_whose_module_is_missing_says_so_and_leaves_the_others_alone() -> None:
     entries = {"gone": Entry("footplate.cli.no_such_part", "Something"), "job": COMMANDS["job"]}
     root = typer.Typer(cls=lazy_group(entries), rich_markup_mode=None)

@@ -1,4 +1,7 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
 
 from footplate.api import (
     Condition,
@@ -16,6 +19,7 @@ from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase, Pend
 from footplate.api.workspace import WorkspacePhase
 from footplate.cli import human
 from footplate.cli.showing import cause_text, job_page, workspace_page
+from footplate.client.pods import Pod
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -28,6 +32,19 @@ def condition(type: str, status: str, message: str) -> Condition:
     return Condition(type, status, "Because", message, NOW)  # type: ignore[arg-type]
 
 
+def rank(index: int, node: str, state: dict[str, Any] | None) -> Pod:
+    marks = {"batch.kubernetes.io/job-completion-index": str(index)}
+    status = {"containerStatuses": [{"name": "main", "state": state}] if state else []}
+    spec = {"nodeName": node, "containers": [{"name": "main"}]}
+    found = {"metadata": {"name": f"digits-2-{index}", "annotations": marks}, "spec": spec, "status": status}
+    return msgspec.convert(found, Pod)
+
+
+PODS = [
+    rank(0, "node-1", {"running": {}}),
+    rank(1, "", None),
+    rank(2, "node-2", {"terminated": {"exitCode": 137}}),
+]
 META = ObjectMeta(name="digits", namespace="team-vision", generation=1, creation_timestamp=ago(minutes=10))
 
 
@@ -51,11 +68,12 @@ def test_a_job_that_recovered_tells_its_story() -> None:
                     1,
                     nodes=2,
                     start=ago(minutes=9),
+                    running=ago(minutes=8),
                     end=ago(minutes=4),
                     cause=Cause(CauseClass.INFRA, "node-3 went away"),
                     checkpoint_step=300,
                 ),
-                Attempt(2, nodes=2, start=ago(minutes=3)),
+                Attempt(2, nodes=2, start=ago(minutes=3), running=ago(minutes=2)),
             ),
             progress=Progress(step=420, total_steps=1000, checkpoint_step=400),
             conditions=(
@@ -65,7 +83,7 @@ def test_a_job_that_recovered_tells_its_story() -> None:
             observed_generation=1,
         ),
     )
-    assert job_page(job, " -t vision", NOW) == (
+    assert job_page(job, " -t vision", PODS, NOW) == (
         "It runs again, from step 300.\n"
         "\n"
         "Job          digits\n"
@@ -74,15 +92,21 @@ def test_a_job_that_recovered_tells_its_story() -> None:
         "Phase        Running, for 9m\n"
         "Command      python3 train.py --note 'two words'\n"
         "Environment  pytorch\n"
-        "Nodes        2 × 8 processes, each 8 CPU, 64Gi memory, 8 × H100 GPU\n"
+        "Nodes        2 × 8 processes, each 8 CPU, 64Gi memory, 8 H100 GPUs\n"
         "Step         420 of 1000\n"
         "Checkpoint   step 400\n"
         "Created      10m ago\n"
         "\n"
         "Attempts\n"
-        "  #  TARGET   NODES  STARTED  LASTED  CHECKPOINT  ENDED BY\n"
-        "  1  cluster  2      9m ago   5m      step 300    Infra: node-3 went away\n"
-        "  2  cluster  2      3m ago   3m      -           (running)\n"
+        "  #  TARGET   NODES  BEGAN   WAITED  RAN  CHECKPOINT  ENDED BY\n"
+        "  1  cluster  2      9m ago  1m      4m   step 300    Infra: node-3 went away\n"
+        "  2  cluster  2      3m ago  1m      2m   -           (running)\n"
+        "\n"
+        "Ranks\n"
+        "  NODE RANK  NODE    STATE                 POD\n"
+        "  0          node-1  running               digits-2-0\n"
+        "  1          -       waiting for a node    digits-2-1\n"
+        "  2          node-2  ended, exit code 137  digits-2-2\n"
         "\n"
         "Worth knowing\n"
         "  Honoured=False  This version does not act on placement.targets.\n"
@@ -91,6 +115,27 @@ def test_a_job_that_recovered_tells_its_story() -> None:
         "  footplate job logs digits -f -t vision\n"
         "  footplate job cancel digits -t vision"
     )
+
+
+def test_what_the_sentence_says_is_not_repeated_in_the_table() -> None:
+    cause = Cause(CauseClass.INFRA, "node n1 does not answer", "NodeNotReady", suspect_nodes=("n1",))
+    status = TrainingJobStatus(
+        phase=JobPhase.FAILED,
+        message="It failed: node n1 does not answer.",
+        attempts=(Attempt(1, start=ago(minutes=3), end=ago(minutes=1), cause=cause),),
+        observed_generation=1,
+    )
+    page = job_page(TrainingJob(META, TrainingJobSpec(environment="e", command=("x",)), status), "", (), NOW)
+    assert page.count("node n1 does not answer") == 1
+    assert "Infra/NodeNotReady, as said above; avoids n1" in page
+
+
+def test_the_ranks_of_a_large_job_are_not_all_listed() -> None:
+    many = [msgspec.convert({"metadata": {"name": f"p{n}"}}, Pod) for n in range(20)]
+    page = job_page(TrainingJob(META, TrainingJobSpec(environment="e", command=("x",))), "", many, NOW)
+    assert "p15" in page
+    assert "p16" not in page
+    assert "… and 4 more" in page
 
 
 def test_a_job_that_waits_says_where_it_stands_and_what_would_help() -> None:
@@ -102,17 +147,17 @@ def test_a_job_that_waits_says_where_it_stands_and_what_would_help() -> None:
         conditions=(condition("Admitted", "False", "Waits for 8 H100."), condition("Running", "False", "Not yet.")),
         observed_generation=1,
     )
-    page = job_page(TrainingJob(META, TrainingJobSpec(environment="e", command=("x",)), status), "", NOW)
+    page = job_page(TrainingJob(META, TrainingJobSpec(environment="e", command=("x",)), status), "", (), NOW)
     assert page.startswith("Waits for 8 H100.\n")
     assert "3 in the queue" in page
     assert "ask for fewer GPUs" in page
     assert page.count("Waits for 8 H100.") == 1
     assert "Running=False" in page
-    assert "  1  cluster  2      -        -       -           (queued)" in page
+    assert "  1  cluster  2      3m ago  3m      -    -           (queued)" in page
 
 
 def test_a_job_that_nobody_has_looked_at_says_so() -> None:
-    page = job_page(TrainingJob(META, TrainingJobSpec(environment="e", command=("x",))), "", NOW)
+    page = job_page(TrainingJob(META, TrainingJobSpec(environment="e", command=("x",))), "", (), NOW)
     assert page.startswith("Waiting for Footplate's controllers to look at it")
 
 
