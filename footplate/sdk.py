@@ -41,6 +41,7 @@ from footplate.errors import JobCancelled, WorkloadFailed
 
 if TYPE_CHECKING:
     from footplate.client.logs.container import Line
+    from footplate.client.ranks import Top
 
 
 class Client:
@@ -196,6 +197,18 @@ class Job:
         )
         for line in blocking.iterate(source):
             yield f"node {line.node} | {_text(line)}" if several else _text(line)
+
+    def top(self) -> Top:
+        """Its ranks as they are now: `rows`, each with `beat`, `node`, `age`. Raises Conflict where it does not run."""
+        from footplate.client import ranks
+
+        return blocking.run(ranks.top(self.client.session, self.name))
+
+    def stacks(self, rank: int | None = None) -> dict[int, str]:
+        """What each rank is doing now, as text. Raises Conflict where it does not run."""
+        from footplate.client import ranks
+
+        return {one.rank: one.text for one in blocking.run(ranks.live_stacks(self.client.session, self.name, rank))}
 
     def cancel(self) -> None:
         """Asks for its end; `wait` for it. Raises Conflict where it has ended in another way."""

@@ -15,15 +15,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event, Thread
 
+import msgspec
+
 from footplate import checkpoint
 from footplate.agent import stacks
 from footplate.agent.ending import AgentError, say
 from footplate.agent.ranks import Ranks
-from footplate.agent.stacks import Dump
 from footplate.agent.store import Missing, Store
 from footplate.agent.workspace.reporting import Unheard, send
 from footplate.api.podreport import PodReport
-from footplate.api.reports import Answer, HeartbeatReport, RankStack
+from footplate.api.reports import LAST_BEAT, Answer, HeartbeatReport, LastBeat, RankStack, Stack
 
 FIRST_PACE = Answer(every=10.0, sample=2.0)
 SOON = 5.0
@@ -74,7 +75,7 @@ class Heart:
         self._before: object = None
         self._silent = ""
         self._dumped = ""
-        self._dumps: list[Dump] = []
+        self._dumps: list[Stack] = []
 
     def run(self, stop: Event) -> None:
         while not stop.wait(self.beat()):
@@ -86,11 +87,23 @@ class Heart:
         self._ranks.look(now)
         self._written.look(now)
         report = self._report(now)
+        self._show(report)
         shows = visible(report)
         if report.ranks and (now >= self._due or (shows != self._before and now >= self._said + APART)):
             self._send(report, now)
             self._before, self._said = shows, now
         return max(0.1, min(self._pace.sample, self._due - now))
+
+    def _show(self, report: HeartbeatReport) -> None:
+        """To whoever looks into the pod."""
+        seen = LastBeat(time.time(), report.ranks, report.total_steps)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            fresh = self._directory / f".{LAST_BEAT}.writing"
+            fresh.write_bytes(msgspec.json.encode(seen))
+            fresh.replace(self._directory / LAST_BEAT)
+        except OSError:
+            pass  # a full disk is somebody else's to tell
 
     def _report(self, now: float) -> HeartbeatReport:
         told = self._told() or PodReport()
@@ -139,7 +152,7 @@ def visible(report: HeartbeatReport) -> object:
     return ranks, report.checkpoint_step, report.dumped
 
 
-def keep(dumps: list[Dump], uri: str, environment: Mapping[str, str]) -> None:
+def keep(dumps: list[Stack], uri: str, environment: Mapping[str, str]) -> None:
     for dump in dumps:
         try:
             Store(uri, environment).write(f"stacks/rank-{dump.rank}.txt", dump.text.encode())

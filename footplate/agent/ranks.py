@@ -88,14 +88,14 @@ class Ranks:
         self._looked = now
 
     def _first(self) -> int | None:
-        """Of the user's container: what has no parent here and knows its node rank."""
+        """Of the user's container: what has no parent here, and was told where rank 0 is."""
         roots = [p for p in self._processes.values() if p.parent == 0 and p.pid not in (_FIRST, os.getpid())]
-        ours = [p for p in roots if not p.zombie and self._knows_its_rank(p.pid)]
+        ours = [p for p in roots if not p.zombie and self._is_users(p.pid)]
         return min(ours, key=lambda p: p.started).pid if ours else None
 
-    def _knows_its_rank(self, pid: int) -> bool:
+    def _is_users(self, pid: int) -> bool:
         try:
-            return b"\0NODE_RANK=" in b"\0" + (self._proc / str(pid) / "environ").read_bytes()
+            return b"\0MASTER_ADDR=" in b"\0" + (self._proc / str(pid) / "environ").read_bytes()
         except OSError:
             return False
 

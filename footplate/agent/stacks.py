@@ -1,4 +1,4 @@
-"""What the processes of a rank are doing, by their Python stacks.
+"""What the processes of a rank are doing, by their Python stacks. As a program, as JSON: `python3 -m footplate.agent.stacks`.
 
 py-spy reads them from outside without stopping the process (``--nonblocking``): it needs nothing of the process, which may
 hang in a system call, or be stopped by a signal, where it could not even be attached to. Where the kernel does not let
@@ -14,14 +14,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from footplate import training
 from footplate.agent.ranks import Rank, Ranks
-from footplate.api.reports import EXCERPT
+from footplate.api.reports import EXCERPT, Stack
 
 LONGEST = 10.0
 """Seconds for one process's stacks."""
@@ -50,35 +49,26 @@ class Thread(msgspec.Struct, frozen=True):
     frames: tuple[Frame, ...] = ()
 
 
-@dataclass(frozen=True)
-class Dump:
-    rank: int
-    text: str
-    """All that is known, for people."""
-    excerpt: str
-    """The main thread, innermost first: `recv (socket.py:10) < step (train.py:7)`."""
-
-
 def spy() -> str | None:
     beside = Path(sys.executable).with_name("py-spy")
     return str(beside) if beside.is_file() else shutil.which("py-spy")
 
 
-def dump(ranks: Ranks, directory: Path, now: float) -> list[Dump]:
+def dump(ranks: Ranks, directory: Path, now: float) -> list[Stack]:
     """Of all ranks of this node, as they were last looked at. Never raises for a process that cannot be read."""
 
-    def of(number: int) -> Dump:
+    def of(number: int) -> Stack:
         return _of_rank(ranks, directory, number, now)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(of, sorted(ranks.by_rank)))
 
 
-def _of_rank(ranks: Ranks, directory: Path, number: int, now: float) -> Dump:
+def _of_rank(ranks: Ranks, directory: Path, number: int, now: float) -> Stack:
     rank = ranks.by_rank[number]
     head = f"rank {number}, pid {rank.main or rank.pid}"
     if not rank.main:
-        return Dump(number, f"{head}: its process has ended\n", "its process has ended")
+        return Stack(number, "its process has ended", f"{head}: its process has ended\n")
     beat = ranks.beat(number, now)
     head += f", state {beat.state}" + (f", waits in {beat.waits}" if beat.waits else "")
     head += f", step {beat.step} ({beat.silent:.0f} s ago)" if beat.step is not None and beat.silent is not None else ""
@@ -89,13 +79,13 @@ def _of_rank(ranks: Ranks, directory: Path, number: int, now: float) -> Dump:
             tried.append(found)
             continue
         if found:
-            return Dump(number, f"{head}\n\n{rendered(found)}", shortened(main_thread(found)))
+            return Stack(number, shortened(main_thread(found)), f"{head}\n\n{rendered(found)}")
     written = by_signal(rank, directory)
     if written:
-        return Dump(number, f"{head}\n\n{written}", shortened(first_thread(written)))
+        return Stack(number, shortened(first_thread(written)), f"{head}\n\n{written}")
     why = tried[0] if tried else "no Python process"
     where = f" in {beat.waits}" if beat.waits else ""
-    return Dump(number, f"{head}\n\nno Python stack: {why}\n", f"no Python stack, state {beat.state}{where}")
+    return Stack(number, f"no Python stack, state {beat.state}{where}", f"{head}\n\nno Python stack: {why}\n")
 
 
 def by_spy(pid: int) -> list[Thread] | str:
@@ -163,3 +153,15 @@ def first_thread(written: str) -> str:
 
 def shortened(text: str) -> str:
     return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
+
+
+def main() -> int:
+    directory, now = Path(os.environ["FOOTPLATE_RUN_DIR"]), time.monotonic()
+    ranks = Ranks(directory, os.environ)
+    ranks.look(now)
+    sys.stdout.buffer.write(msgspec.json.encode(dump(ranks, directory, now)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -73,6 +73,26 @@ class HeartbeatReport(Wire, frozen=True, tag_field="kind", tag="Heartbeat"):
     dumped: Annotated[str, Meta(max_length=64, description="The request that the stacks answer.")] = ""
 
 
+#: In the run directory of a job's pod: what the agent saw at its last look.
+LAST_BEAT = "beat.json"
+
+
+class LastBeat(Wire, frozen=True):
+    """`time`: Unix seconds, by the node's clock."""
+
+    time: float
+    ranks: tuple[RankBeat, ...] = ()
+    total_steps: int | None = None
+
+
+class Stack(Wire, frozen=True):
+    """What a rank is doing: `excerpt` is its main thread, innermost first; `text` all that is known."""
+
+    rank: int
+    excerpt: str
+    text: str
+
+
 Report = ActivityReport | HeartbeatReport
 
 

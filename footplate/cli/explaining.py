@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from footplate.api.trainingjob import Attempt
+from footplate.api.trainingjob import Attempt, Straggler
 from footplate.api.usage import Holder, Pool
 from footplate.cli import human
 from footplate.cli.output import Column, table
@@ -25,6 +25,7 @@ def explanation_page(found: Explanation) -> str:
         [
             ("What there is", _pools(found.pools)),
             ("Who holds it", _holders(found.holders)),
+            ("Slow ranks, for which the others wait", _slow(found.slow)),
             ("Your team's quota", _quota(found.quota)),
         ],
     )
@@ -53,6 +54,16 @@ def _holders(holders: tuple[Holder, ...]) -> list[str]:
         Column[Holder]("For", lambda h: human.age(h.since)),
     )
     return table(holders, columns, width=None, colour=False).splitlines() if holders else []
+
+
+def _slow(slow: tuple[Straggler, ...]) -> list[str]:
+    columns = (
+        Column[Straggler]("Rank", lambda s: s.rank),
+        Column[Straggler]("Node", lambda s: s.node),
+        Column[Straggler]("Takes", lambda s: f"{s.times} × the others' time"),
+        Column[Straggler]("For", lambda s: human.age(s.since)),
+    )
+    return table(slow, columns, width=None, colour=False).splitlines() if slow else []
 
 
 def _quota(quota: tuple[Quota, ...]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from footplate.cli import job_recovery
+from footplate.cli import job_ranks, job_recovery
 from footplate.cli.group import group
 from footplate.cli.job_options import (
     AFTER_DASHES,
@@ -21,6 +21,7 @@ from footplate.cli.job_options import (
     File,
     Gpus,
     GpuType,
+    HangTimeout,
     Image,
     JobName,
     Launcher,
@@ -84,6 +85,7 @@ def submit(
     code: Code = None,
     checkpoints: Checkpoints = None,
     deadline: Deadline = None,
+    hang_timeout: HangTimeout = None,
     ttl: Ttl = None,
     retries: Retries = None,
     queue: Queue = None,
@@ -127,6 +129,7 @@ def run(
     code: Code = None,
     checkpoints: Checkpoints = None,
     deadline: Deadline = None,
+    hang_timeout: HangTimeout = None,
     ttl: Ttl = None,
     retries: Retries = None,
     queue: Queue = None,
@@ -389,6 +392,7 @@ def wait(
 
 
 job_recovery.register(app)
+job_ranks.register(app)
 
 
 def _read(raw: Object) -> TrainingJob:

@@ -71,6 +71,10 @@ Checkpoints = Annotated[
     str | None, typer.Option("--checkpoints", help="Where checkpoints are kept; default: in the team's bucket.")
 ]
 Deadline = Annotated[str | None, typer.Option("--deadline", help="Ends the job after this time, such as 12h.")]
+HangTimeout = Annotated[
+    str | None,
+    typer.Option("--hang-timeout", help="Ends an attempt none of whose ranks reports a step for so long, such as 10m."),
+]
 Ttl = Annotated[str | None, typer.Option("--ttl", help="Deletes it this long after its end.")]
 Retries = Annotated[int | None, typer.Option("--retries", help="Attempts more after the program itself failed.")]
 Queue = Annotated[str | None, typer.Option("--queue", help="The queue it waits in.")]

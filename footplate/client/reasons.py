@@ -7,7 +7,7 @@ from datetime import datetime
 
 from footplate.api import TrainingJob, duration
 from footplate.api.meta import Wire
-from footplate.api.trainingjob import JobPhase
+from footplate.api.trainingjob import JobPhase, Straggler
 from footplate.api.usage import Holder, Pool, Usage, Waiter
 from footplate.client.teams import team_of
 
@@ -30,6 +30,7 @@ class Explanation(Wire, frozen=True):
     quota: tuple[Quota, ...] = ()
     holders: tuple[Holder, ...] = ()
     fits_now: bool | None = None
+    slow: tuple[Straggler, ...] = ()
 
 
 def explain(job: TrainingJob, usage: Usage | None, quota: Iterable[Quota], now: datetime) -> Explanation:
@@ -37,7 +38,13 @@ def explain(job: TrainingJob, usage: Usage | None, quota: Iterable[Quota], now: 
     status, wants = job.status, asked(job)
     own = tuple(quota)
     if status.phase is not JobPhase.QUEUED or usage is None:
-        return Explanation(_state(job), wants, _after(job), quota=own if status.phase is JobPhase.QUEUED else ())
+        return Explanation(
+            _state(job),
+            wants,
+            _after(job),
+            quota=own if status.phase is JobPhase.QUEUED else (),
+            slow=status.stragglers,
+        )
     pools = fitting(job, usage)
     ahead = [w.name == job.metadata.name and w.team == team_of(job.metadata.namespace) for w in usage.queue]
     position = ahead.index(True) + 1 if any(ahead) else None

@@ -61,8 +61,8 @@ class JobRequest(PodRequest):
     """`script` runs on each of `nodes`, with its directory (or `code`, which contains it) shipped along.
 
     Without a script, `command` runs, in `code` where that is given. `processes_per_node`: one a GPU, else one, where
-    left out. `launcher`: torchrun (the default), jax or none. `deadline` and `ttl` are durations such as `12h`; `retries`
-    counts attempts after failures of the program itself, those of machines are retried anyhow.
+    left out. `launcher`: torchrun (the default), jax or none. `deadline`, `hang_timeout` and `ttl` are durations such as
+    `12h`; `retries` counts attempts after failures of the program itself, those of machines are retried anyhow.
     """
 
     script: str | Path | None = None
@@ -75,6 +75,7 @@ class JobRequest(PodRequest):
     launcher: str | None = field(default=None, kw_only=True)
     checkpoints: str | None = field(default=None, kw_only=True)
     deadline: str | None = field(default=None, kw_only=True)
+    hang_timeout: str | None = field(default=None, kw_only=True)
     ttl: str | None = field(default=None, kw_only=True)
     retries: int | None = field(default=None, kw_only=True)
     queue: str | None = field(default=None, kw_only=True)
@@ -99,6 +100,7 @@ class JobRequest(PodRequest):
                 "checkpoint": {"uri": self.checkpoints} if self.checkpoints is not None else None,
                 "retries": {"app": self.retries} if self.retries is not None else None,
                 "deadline": _duration("deadline", self.deadline, above_zero=True),
+                "hangTimeout": _duration("hang-timeout", self.hang_timeout),
                 "ttlAfterFinished": _duration("ttl", self.ttl),
                 "queue": self.queue,
             }

@@ -208,6 +208,8 @@ class Kubelet:
     """In the format of container logs (CRI): time, stream, `F`, text."""
     backend: int
     """The port that pods' 8888 leads to."""
+    run: Path
+    """The run directory of all pods."""
 
     def pod(self, name: str, labels: Mapping[str, str], **metadata: Any) -> None:
         """A pod whose main container runs."""
@@ -219,6 +221,7 @@ class Kubelet:
         container = {"name": "main", "image": "none", "securityContext": secure}
         spec = {
             "nodeName": self.node,
+            "initContainers": [{**container, "name": "agent", "restartPolicy": "Always"}],
             "containers": [container],
             "automountServiceAccountToken": False,
             "serviceAccountName": "job",
@@ -250,12 +253,14 @@ class Kubelet:
         self.platform.kube(lambda client: client.delete(POD, name, namespace, grace_seconds=0))
 
 
-def _kwok_config(log: Path, backend: int) -> str:
+def _kwok_config(log: Path, backend: int, run: Path) -> str:
     """Stages that fit nothing: this KWOK only serves, and the test writes what becomes of pods and nodes."""
     version = "kwok.x-k8s.io/v1alpha1"
+    values = {"FOOTPLATE_RUN_DIR": str(run), "PYTHONPATH": str(Path(__file__).parents[3])}
+    envs = [{"name": name, "value": value} for name, value in values.items()]
     documents: list[Json] = [
         {"kind": "ClusterLogs", "spec": {"logs": [{"logsFile": str(log), "follow": True}]}},
-        {"kind": "ClusterExec", "spec": {"execs": [{"local": {"workDir": "/"}}]}},
+        {"kind": "ClusterExec", "spec": {"execs": [{"local": {"workDir": "/", "envs": envs}}]}},
         {
             "kind": "ClusterPortForward",
             "spec": {"forwards": [{"ports": [8888], "target": {"port": backend, "address": "127.0.0.1"}}]},
@@ -278,17 +283,19 @@ def kubelet(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
         pytest.skip("needs the keys of an embedded cluster, to serve as one of its kubelets")
     scratch = tmp_path_factory.mktemp("kubelet")
     port, backend = free_port(), free_port()
-    made = Kubelet(platform, f"served-{platform.team}", scratch / LOG, backend)
+    made = Kubelet(platform, f"served-{platform.team}", scratch / LOG, backend, scratch / "run")
     made.log.touch()
+    made.run.mkdir()
     config = scratch / "kwok.yaml"
-    config.write_text(_kwok_config(made.log, backend))
+    config.write_text(_kwok_config(made.log, backend, made.run))
     command = [str(program("kwok")), "--kubeconfig", str(platform.kubeconfig), "--config", str(config)]
     command += ["--manage-nodes-with-annotation-selector=footplate.dev/none=none", f"--node-port={port}"]
     command += [f"--server-address=127.0.0.1:{port}"]
     command += ["--tls-cert-file", str(pki / "kubelet.crt"), "--tls-private-key-file", str(pki / "kubelet.key")]
     platform.kube(lambda client: _node(client, made.node, port))
     try:
-        with process(command, port, scratch / "kwok.log"):
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        with process(command, port, scratch / "kwok.log", PATH=path):
             yield made
     finally:
         platform.kube(lambda client: client.delete(NODE, made.node))

@@ -24,7 +24,7 @@ from footplate.agent.heartbeat import Heart, Written
 from footplate.agent.ranks import Ranks, pace
 from footplate.agent.store import Store
 from footplate.api.podreport import PodReport
-from footplate.api.reports import Answer, HeartbeatReport
+from footplate.api.reports import Answer, HeartbeatReport, LastBeat, Stack
 from footplate.training import Steps
 
 TRAIN = """
@@ -160,6 +160,17 @@ def test_a_process_writes_its_stacks_itself_where_others_may_not_read_them(
     assert gone.excerpt == "its process has ended"
 
 
+def test_stacks_for_whoever_looks_into_the_pod(tmp_path: Path, start: Any) -> None:
+    stuck = start(TRAIN, 0, "3")
+    ledger(tmp_path, stuck)
+    until(lambda: steps_of(tmp_path, 0) >= 1)
+    environment = {**os.environ, "FOOTPLATE_RUN_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "footplate.agent.stacks"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    (found,) = msgspec.json.decode(done.stdout, type=list[Stack])
+    assert found.excerpt.startswith("wait_for_ever")
+
+
 def said(step: int, at: float, own: float = 0.0) -> Steps:
     return Steps(0, 1, step, None, step, own, at, at)
 
@@ -256,6 +267,8 @@ def test_a_heart_beats_at_the_collectors_pace_and_tells_of_stacks_once_asked(
         until(lambda: any(report.ranks and report.ranks[0].step for report in collector.reports))
         last = collector.reports[-1]
         assert (last.total_steps, last.checkpoint_step, collector.tokens[-1]) == (1000, 20, "Bearer secret")
+        shown = msgspec.json.decode((tmp_path / "beat.json").read_bytes(), type=LastBeat)
+        assert (shown.ranks[0].step, shown.total_steps) == (last.ranks[0].step, 1000)
         collector.answer = Answer(every=0.3, sample=0.1, dump="r1")
         until(lambda: collector.reports[-1].dumped == "r1")
         assert collector.reports[-1].stacks[0].text.startswith("wait_for_ever")
@@ -287,7 +300,7 @@ def test_a_process_that_stops_is_told_at_once_and_a_silent_collector_is_tried_ag
 def test_a_store_that_is_away_loses_the_stacks_file_and_nothing_else(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    dump = stacks.Dump(3, "text", "excerpt")
+    dump = Stack(3, "excerpt", "text")
     heartbeat.keep([dump], "s3://nowhere/x", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     assert "the stacks of rank 3 could not be stored" in capfd.readouterr().err
 
