@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from footplate.api import crds, labels, usage
+from footplate.api import admission, crds, labels, usage
 from footplate.api.environment import Environment, EnvironmentSpec
 from footplate.api.meta import ObjectMeta
 from footplate.api.platform import (
@@ -32,6 +32,11 @@ SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts", True)
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False)
 CLUSTER_ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False)
 PRIORITY_CLASS = Resource("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False)
+_ADMISSION = "admissionregistration.k8s.io"
+POLICY = Resource(_ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", False)
+POLICY_BINDING = Resource(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", False
+)
 
 ENVIRONMENT = "jupyter"
 MANAGER = "footplate-setup"
@@ -114,3 +119,24 @@ async def install_team(client: Client, team: str) -> str:
         )
     )
     return name
+
+
+async def install_admission(
+    client: Client, settings: Platform, namespaces: Sequence[str], mark: str
+) -> list[tuple[Resource, str]]:
+    """The admission policies, in these namespaces alone and under names of their own; what to delete, in order."""
+    here = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(namespaces)}
+    made: list[tuple[Resource, str]] = []
+    for policy in admission.policies(settings):
+        policy["metadata"]["name"] += f"-{mark}"
+        await client.apply(POLICY, policy, manager=MANAGER)
+        made.append((POLICY, policy["metadata"]["name"]))
+    for binding in admission.bindings():
+        spec: Json = binding["spec"]
+        binding["metadata"]["name"] += f"-{mark}"
+        spec["policyName"] += f"-{mark}"
+        only: list[Json] = [*spec["matchResources"]["namespaceSelector"]["matchExpressions"], here]
+        spec["matchResources"] = {"namespaceSelector": {"matchExpressions": only}}
+        await client.apply(POLICY_BINDING, binding, manager=MANAGER)
+        made.append((POLICY_BINDING, binding["metadata"]["name"]))
+    return made[::-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.admission import Admission
 from components.config import PlatformConfig, Quota
 from components.controllers import Controllers, ControllersArgs
 from components.custom_resources import CustomResources
@@ -59,9 +60,9 @@ class Platform(pulumi.ComponentResource):
         self.definitions = CustomResources("custom-resources", child).definitions
         Roles("roles", child)
         Priorities("priorities", child)
-        written = Settings(
-            "settings", namespace.metadata["name"], _settings(config, foundation, store, registry), child
-        )
+        described = _settings(config, foundation, store, registry)
+        written = Settings("settings", namespace.metadata["name"], described, child)
+        Admission("admission", described, self.definitions, child)
         self.teams = {
             team.name: Team(
                 TeamArgs(
@@ -71,6 +72,7 @@ class Platform(pulumi.ComponentResource):
                     store.credentials,
                     workloads.annotations(team.name),
                     foundation.cluster.metadata_identity,
+                    team.admins,
                 ),
                 child,
             ).namespace
@@ -153,6 +155,7 @@ def _settings(
         ),
         queueing=config.queueing,
         allowed_images=config.allowed_images,
+        maximum=config.maximum,
         idle=config.idle,
         autoscaled_gpus=_autoscaled(foundation),
         gpu_shares=foundation.cluster.gpu_shares,

@@ -8,21 +8,30 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.objects import standard_labels
+from footplate.api.admission import ASSIGN
 from footplate.api.meta import GROUP
+from footplate.api.platform import OBJECT_STORE_SECRET
 
 MEMBER = "footplate-member"
+TEAM_ADMIN = "footplate-team-admin"
 CATALOGUE = "footplate-catalogue"
 
 _READ = ["get", "list", "watch"]
 _WRITE = [*_READ, "create", "update", "patch", "delete"]
 
-#: In a team's namespace. Secrets by name only: the object store's keys and the owner's workspace token.
+#: In a team's namespace, within what admission leaves of it (`footplate.api.admission`). Of Secrets the object store's keys
+#: alone: RBAC cannot tell whose workspace's token is whose, so that its owner asks the workspace.
 MEMBER_RULES: list[dict[str, Any]] = [
     {"api_groups": [GROUP], "resources": ["workspaces", "trainingjobs"], "verbs": _WRITE},
     {"api_groups": [""], "resources": ["pods", "pods/log", "persistentvolumeclaims", "resourcequotas"], "verbs": _READ},
     {"api_groups": [""], "resources": ["pods/exec", "pods/portforward"], "verbs": ["get", "create"]},
-    {"api_groups": [""], "resources": ["secrets"], "verbs": ["get"]},
+    {"api_groups": [""], "resources": ["secrets"], "resource_names": [OBJECT_STORE_SECRET], "verbs": ["get"]},
     {"api_groups": ["", "events.k8s.io"], "resources": ["events"], "verbs": _READ},
+]
+
+#: Beside a member's.
+TEAM_ADMIN_RULES: list[dict[str, Any]] = [
+    {"api_groups": [GROUP], "resources": ["workspaces", "trainingjobs"], "verbs": [ASSIGN]},
 ]
 
 #: Cluster-wide, for everyone who can log in: which environments and teams there are, which GPUs the nodes have.
@@ -36,7 +45,11 @@ class Roles(pulumi.ComponentResource):
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("footplate:index:Roles", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        for role, rules in ((MEMBER, MEMBER_RULES), (CATALOGUE, CATALOGUE_RULES)):
+        for role, rules in (
+            (MEMBER, MEMBER_RULES),
+            (TEAM_ADMIN, [*MEMBER_RULES, *TEAM_ADMIN_RULES]),
+            (CATALOGUE, CATALOGUE_RULES),
+        ):
             kubernetes.rbac.v1.ClusterRole(
                 role,
                 metadata={"name": role, "labels": standard_labels("access")},

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.objects import RESTRICTED, standard_labels
-from components.roles import MEMBER
+from components.roles import MEMBER, TEAM_ADMIN
 from footplate.api import labels
 from footplate.api.platform import (
     COLLECTOR_PORT,
@@ -46,6 +46,7 @@ class TeamArgs:
     credentials: Mapping[str, pulumi.Input[str]]
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     metadata_identity: bool = False
+    admins: tuple[str, ...] = ()
 
 
 class Team(pulumi.ComponentResource):
@@ -61,6 +62,7 @@ class Team(pulumi.ComponentResource):
         self.namespace = created.metadata["name"]
         self._service_accounts(args.annotations)
         self._members(args.members)
+        self._admins(args.admins)
         self._quota(args.quota)
         self._network([] if args.metadata_identity else [METADATA_SERVICE])
         if args.credentials:
@@ -97,6 +99,16 @@ class Team(pulumi.ComponentResource):
             subjects=[workspace, *(_subject(member) for member in members)],  # pyright: ignore[reportArgumentType]
             opts=self._child,
         )
+
+    def _admins(self, admins: tuple[str, ...]) -> None:
+        if admins:
+            kubernetes.rbac.v1.RoleBinding(
+                f"{self._name}-admins",
+                metadata=self._metadata("admins"),
+                role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": TEAM_ADMIN},
+                subjects=[_subject(admin) for admin in admins],  # pyright: ignore[reportArgumentType]
+                opts=self._child,
+            )
 
     def _quota(self, quota: Mapping[str, str]) -> None:
         if quota:

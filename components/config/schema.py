@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from footplate.api import platform
 from footplate.api.platform import IdlePolicy
 from providers.spec import (
     Count,
@@ -51,10 +52,16 @@ class Idle(IdlePolicy, frozen=True, forbid_unknown_fields=True):
     """When workspaces stop by themselves, as in `footplate.api.platform`."""
 
 
+class Maximum(platform.Maximum, frozen=True, forbid_unknown_fields=True):
+    """What one workspace or one node of a job may ask for, as in `footplate.api.platform`."""
+
+
 class Team(Spec, frozen=True):
     name: TeamName
     #: User names of the cluster; ``group:<name>`` admits a group.
     members: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    #: Those who may act for the others. They need not be among the members.
+    admins: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     quota: Quota = Quota()
     idle: Idle = Idle()
 
@@ -135,6 +142,7 @@ class PlatformConfig(Spec, frozen=True):
     environments: tuple[Environment, ...] = ()
     standard_environments: tuple[str, ...] = ()
     allowed_images: tuple[str, ...] = ()
+    maximum: Maximum = Maximum()
     platform_image: str = ""
     image_registry: str = ""
     queueing: Literal["auto", "kueue", "native", "none"] = "auto"

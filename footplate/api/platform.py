@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, json
 
-from footplate.api import duration, labels
+from footplate.api import duration, labels, quantity
 from footplate.api.meta import Wire
 
+Quantity = Annotated[str, Meta(pattern=quantity.PATTERN, description="a quantity such as 500m, 8 or 64Gi")]
 Duration = Annotated[str, Meta(pattern=duration.PATTERN, description="a duration such as 90s, 30m, 12h or 7d")]
 
 CONFIG_MAP = "footplate-platform"
@@ -67,6 +68,16 @@ class Reporting(Wire, frozen=True):
     silence: Duration = "5m"
 
 
+class Maximum(Wire, frozen=True):
+    """What one workspace, or one node of a job, may ask for; what is left out is not limited. ``nodes``: of one job."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    gpu: Annotated[int, Meta(ge=0)] | None = None
+    home: Quantity | None = None
+    nodes: Annotated[int, Meta(ge=1)] | None = None
+
+
 class Team(Wire, frozen=True):
     """``data_uri`` is where the team's data, checkpoints and code snapshots go: ``s3://bucket/prefix`` or ``gs://…``."""
 
@@ -110,6 +121,7 @@ class Platform(Wire, frozen=True):
     queueing: Literal["auto", "kueue", "native", "none"] = "auto"
     #: Image prefixes that specs may name beside the Environments; ``*`` at the end matches any rest.
     allowed_images: tuple[str, ...] = ()
+    maximum: Maximum = Maximum()
     #: GPU type → GPUs of the largest node that an autoscaled pool can add; empty where the nodes are fixed.
     autoscaled_gpus: dict[str, int] = {}
     #: How shares of GPUs are told apart: by resources of their own (NVIDIA's device plugin), or by SHARE_LABEL of nodes.

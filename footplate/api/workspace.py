@@ -15,6 +15,8 @@ PORT = 8888
 HOME = "/home/footplate"
 DEFAULT_OWNER = "default"
 TOKEN_KEY = "token"
+#: In the environment of its server.
+TOKEN_VARIABLE = "JUPYTER_TOKEN"
 
 
 def owner_slug(owner: str | None) -> str:

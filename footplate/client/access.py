@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from footplate.api import Workspace
-from footplate.api.workspace import TOKEN_KEY, token_secret
+from footplate.api.workspace import TOKEN_KEY, TOKEN_VARIABLE, token_secret
+from footplate.client import pods
 from footplate.client.kinds import SECRET
 from footplate.client.session import Session
 from footplate.errors import NotFound, Refused
@@ -23,16 +24,16 @@ class Access:
 
 
 async def token(session: Session, workspace: Workspace) -> str:
-    """Raises Refused where this person may not have it."""
+    """Of one that runs. Raises Refused where this person may not have it.
+
+    Who may read the Secret has it from there: cluster administrators. Its owner enters the workspace and finds it.
+    """
     name, secret = workspace.metadata.name, token_secret(workspace.spec.owner)
     with session.doing(f"read the token of workspace {name}"):
         try:
             found = await session.kube.get(SECRET, secret, workspace.metadata.namespace)
-        except Forbidden as error:
-            owner = workspace.spec.owner or "somebody else"
-            raise Refused(
-                f"You may not read the token of workspace {name}: it belongs to {owner}.", "make one of your own"
-            ) from error
+        except Forbidden:
+            return await _from_inside(session, workspace)
         except ApiNotFound as error:
             raise NotFound(
                 f"Workspace {name} has no token: the Secret {secret} is not there.",
@@ -40,6 +41,26 @@ async def token(session: Session, workspace: Workspace) -> str:
             ) from error
     data: dict[str, str] = found.get("data") or {}
     return b64decode(data.get(TOKEN_KEY, "")).decode()
+
+
+async def _from_inside(session: Session, workspace: Workspace) -> str:
+    name = workspace.metadata.name
+    pod = workspace.status.pod_name or name
+    try:
+        said = await session.kube.run(
+            workspace.metadata.namespace, pod, ["printenv", TOKEN_VARIABLE], container=pods.MAIN
+        )
+    except Forbidden as error:
+        owner = workspace.spec.owner or "somebody else"
+        raise Refused(
+            f"You may not read the token of workspace {name}: it belongs to {owner}.", "make one of your own"
+        ) from error
+    if said.exit_code:
+        raise NotFound(
+            f"Workspace {name} has no token: its server was started without {TOKEN_VARIABLE}.",
+            f"`footplate workspace stop {name}` and `start` make another",
+        )
+    return said.stdout.decode().strip()
 
 
 async def access(session: Session, workspace: Workspace, port: int) -> Access:

@@ -6,8 +6,8 @@ import re
 
 from footplate.errors import ClusterAccess
 
-#: Native sidecars (KEP-753) are on by default, and CEL has `quantity()` (both 1.29).
-OLDEST = (1, 29)
+#: ValidatingAdmissionPolicy is served as v1 (KEP-3488).
+OLDEST = (1, 30)
 #: The newest one that is tested; later ones are taken on trust, with a word from `footplate doctor`.
 NEWEST = (1, 37)
 

@@ -10,7 +10,7 @@ import msgspec
 from footplate.api import Workspace, labels
 from footplate.api.meta import GROUP
 from footplate.api.platform import SERVICE_ACCOUNT_WORKSPACE, Platform, priority_class
-from footplate.api.workspace import DEFAULT_OWNER, HOME, PORT, TOKEN_KEY, token_secret
+from footplate.api.workspace import DEFAULT_OWNER, HOME, PORT, TOKEN_KEY, TOKEN_VARIABLE, token_secret
 from footplate.controllers import podshape
 from footplate.controllers.children import labelled, metadata, team_of
 from footplate.controllers.cluster import Pod
@@ -108,7 +108,7 @@ def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
         "workingDir": HOME,
         "env": [
             *podshape.main_environment(spec.env, values, platform),
-            {"name": "JUPYTER_TOKEN", "valueFrom": token},
+            {"name": TOKEN_VARIABLE, "valueFrom": token},
         ],
         "envFrom": podshape.store_credentials(platform),
         "resources": podshape.container_resources(spec.resources, platform),

@@ -139,7 +139,7 @@ def test_a_kubernetes_that_is_too_old(footplate: Footplate, tmp_path: Path) -> N
     with old_cluster(tmp_path / "config") as config:
         failed = footplate("job", "submit", "--image", "x:1", "--kubeconfig", str(config), "--", "true")
         assert failed.code == 6
-        assert "The cluster runs Kubernetes 1.24; Footplate supports 1.29 to" in failed.err
+        assert "The cluster runs Kubernetes 1.24; Footplate supports 1.30 to" in failed.err
         examined = footplate("doctor", "--kubeconfig", str(config))
         assert examined.code == 6
         assert "The cluster runs Kubernetes 1.24" in examined.out

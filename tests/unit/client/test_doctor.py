@@ -51,7 +51,7 @@ def test_controllers(found: Deployment | None, held: Lease | None, verdict: Verd
 
 
 @pytest.mark.parametrize(
-    ("minor", "verdict"), [("28", Verdict.FAILED), ("29", Verdict.OK), ("33+", Verdict.OK), ("99", Verdict.WARNING)]
+    ("minor", "verdict"), [("29", Verdict.FAILED), ("30", Verdict.OK), ("33+", Verdict.OK), ("99", Verdict.WARNING)]
 )
 def test_versions_of_kubernetes(minor: str, verdict: Verdict) -> None:
     finding = judging.kubernetes({"major": "1", "minor": minor}, "https://h", "dev")

@@ -10,7 +10,7 @@ from pulumi.runtime import rpc
 from components.config import parse
 from components.foundation import Foundation
 from components.platform import Platform
-from footplate.api import crds
+from footplate.api import admission, crds
 from footplate.api.platform import from_config_map_data
 from providers.contract import (
     Cluster,
@@ -31,10 +31,12 @@ TODAY = date(2026, 1, 1)
 
 CONFIG = {
     "teams": [
-        {"name": "research", "members": ["ada", "group:vision"], "quota": {"gpu": 8, "cpu": "64"}},
+        {"name": "research", "members": ["ada", "group:vision"], "admins": ["grace"], "quota": {"gpu": 8, "cpu": "64"}},
         {"name": "speech", "idle": {"gpuTimeouts": {"H100": "20m"}}},
     ],
     "idle": {"timeout": "3h"},
+    "allowedImages": ["registry.example/vision/*"],
+    "maximum": {"gpu": 8},
     "environments": [{"name": "own", "image": "registry.example/own@sha256:00"}],
 }
 
@@ -104,8 +106,32 @@ def test_members_and_workspaces_have_the_member_role_in_their_team_alone(platfor
         ("User", "ada"),
         ("Group", "vision"),
     ]
+    admins = platform.of(":RoleBinding")["research-admins"]
+    assert (admins["roleRef"]["name"], [s["name"] for s in admins["subjects"]]) == ("footplate-team-admin", ["grace"])
+    assert "speech-admins" not in platform.of(":RoleBinding")
     cluster_wide = platform.of(":ClusterRoleBinding")
     assert all(binding["roleRef"]["name"] != "footplate-member" for binding in cluster_wide.values())
+
+
+def test_of_secrets_a_member_reads_the_object_store_s_keys_alone(platform: Registered) -> None:
+    for role in ("footplate-member", "footplate-team-admin"):
+        rules = platform.of(":ClusterRole")[role]["rules"]
+        secrets = [rule for rule in rules if "secrets" in rule["resources"]]
+        assert [(rule["resourceNames"], rule["verbs"]) for rule in secrets] == [(["footplate-object-store"], ["get"])]
+
+
+def test_admission_is_by_the_settings_and_in_the_teams_namespaces(platform: Registered) -> None:
+    settings = from_config_map_data(platform.of("core/v1:ConfigMap")["footplate-platform"]["data"])
+    policies = platform.of(":ValidatingAdmissionPolicy")
+    assert settings.maximum.gpu == 8
+    for manifest in admission.policies(settings):
+        assert policies[manifest["metadata"]["name"]]["spec"] == json.loads(json.dumps(manifest["spec"]))
+    bindings = platform.of(":ValidatingAdmissionPolicyBinding")
+    assert bindings.keys() == policies.keys()
+    for binding in bindings.values():
+        assert binding["spec"]["validationActions"] == ["Deny"]
+        team = {"key": "footplate.dev/team", "operator": "Exists"}
+        assert binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"] == [team]
 
 
 def test_a_quota_counts_what_was_configured_and_no_more(platform: Registered) -> None:
