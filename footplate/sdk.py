@@ -20,19 +20,21 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 
 from footplate import api
 from footplate.api.trainingjob import JobPhase
-from footplate.client import blocking, environments, idling, jobs, workspaces
+from footplate.client import blocking, copying, environments, idling, jobs, workspaces
+from footplate.client.logs.sources import workspace_pod
 from footplate.client.observing import Report, once, read, silent
+from footplate.client.pods import Pod
 from footplate.client.requests import JobRequest, WorkspaceRequest
 from footplate.client.session import Session
 from footplate.client.target import Target
@@ -42,6 +44,8 @@ from footplate.errors import JobCancelled, WorkloadFailed
 if TYPE_CHECKING:
     from footplate.client.logs.container import Line
     from footplate.client.ranks import Top
+
+T = TypeVar("T")
 
 
 class Client:
@@ -256,6 +260,24 @@ class RunningWorkspace:
         state = await workspaces.until_running(session, self.name, Wait(timeout))
         tunnel = await opening.ensure(session, state)
         return (await access(session, state, tunnel.port)).url
+
+    def upload(self, source: str | Path, destination: str = "") -> None:
+        """A file or directory of this machine, as `cp -r`; `destination` is relative to home. What arrives is complete."""
+        blocking.run(self._copy(lambda pod, session: copying.upload(session, pod, Path(source), self._at(destination))))
+
+    def download(self, source: str, destination: str | Path = ".") -> Path:
+        """A file or directory of the workspace, relative to home; where it is on this machine."""
+        return blocking.run(
+            self._copy(lambda pod, session: copying.download(session, pod, self._at(source), Path(destination)))
+        )
+
+    def _at(self, path: str) -> str:
+        return copying.Remote(self.name, path).inside
+
+    async def _copy(self, copy: Callable[[Pod, Session], Awaitable[T]]) -> T:
+        session = self.client.session
+        state = await workspaces.until_running(session, self.name, Wait())
+        return await copy(await workspace_pod(session, state), session)
 
     def extend(self, by: timedelta) -> datetime | None:
         """Puts its stop for idleness off, as far as the platform allows. When it stops now; None: it is in use."""

@@ -1,4 +1,4 @@
-"""Open, close, logs, exec."""
+"""Open, close, logs, exec, ssh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from footplate.cli.options import (
     seconds,
 )
 from footplate.cli.output import Output, OutputOption, print_object
-from footplate.cli.workspace.base import Name, app, names
+from footplate.cli.workspace.base import Name, app, names, running_pod
 
 if TYPE_CHECKING:
     from footplate.cli.progress import Live
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NO_SUCH_PROGRAM = 127
 #: Of container runtimes: runc's words.
 NOT_THERE = ("executable file not found in $PATH", "no such file or directory")
+_SHELL = "command -v bash >/dev/null && exec bash -l; exec sh -l"
+_LINE = 'command -v bash >/dev/null && exec bash -lc "$1"; exec sh -lc "$1"'
 
 
 @app.command("open")
@@ -131,31 +133,52 @@ def exec_(
     kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Run a command in a workspace, with this terminal or these pipes; ends with its exit code."""
+    words = command or ["sh", "-c", _SHELL]
+    raise typer.Exit(on_cluster(Where(team, context, kubeconfig), lambda s, v: _run(s, v, name, words, stdin, tty)))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def ssh(
+    name: Name,
+    command: Annotated[
+        list[str] | None, typer.Argument(help="After `--`; a login shell where left out.", show_default=False)
+    ] = None,
+    tty: Annotated[
+        bool | None,
+        typer.Option("--tty/--no-tty", "-t/-T", help="Default: for a shell, where this command has a terminal."),
+    ] = None,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """A login shell in a workspace, or a command line that it runs, as ssh would; ends with its exit code.
+
+    No SSH is needed at either end: it goes by way of the cluster, with the rights that you have there.
+    """
+    line = " ".join(command or ())
+    words = ["sh", "-c", _LINE, "ssh", line] if line else ["sh", "-c", _SHELL]
+    wanted = False if tty is None and line else tty
+    raise typer.Exit(on_cluster(Where(team, context, kubeconfig), lambda s, v: _run(s, v, name, words, True, wanted)))
+
+
+async def _run(session: Session, live: Live, name: str, words: list[str], stdin: bool, tty: bool | None) -> int:
+    """`tty` None: where this command has a terminal."""
     from footplate.cli import terminal
-    from footplate.client import workspaces
-    from footplate.client.logs.sources import workspace_pod
     from footplate.kube.errors import ApiError
 
-    words = command or ["sh", "-c", "command -v bash >/dev/null && exec bash -l; exec sh -l"]
     with_terminal = terminal.interactive() if tty is None else tty
-
-    async def work(session: Session, live: Live) -> int:
-        live.farewell = f"Workspace {name} goes on."
-        await workspaces.get(session, name)
-        state = await workspaces.until_running(session, name, workspaces.Wait(report=live))
-        pod = await workspace_pod(session, state)
-        live.pause()
-        with session.doing(f"run {words[0]} in workspace {name}"):
-            run = session.kube.exec(
-                pod.metadata.namespace, pod.name, words, container=pod.main, stdin=stdin, tty=with_terminal
-            )
-            try:
-                async with run as process:
-                    return await terminal.attach(process, terminal=with_terminal, stdin=stdin)
-            except ApiError as error:
-                if not any(text in error.message for text in NOT_THERE):
-                    raise
-                live.say(f"error: there is no program {words[0]} in workspace {name}")
-                return NO_SUCH_PROGRAM
-
-    raise typer.Exit(on_cluster(Where(team, context, kubeconfig), work))
+    live.farewell = f"Workspace {name} goes on."
+    pod = await running_pod(session, live, name)
+    live.pause()
+    with session.doing(f"run {words[0]} in workspace {name}"):
+        run = session.kube.exec(
+            pod.metadata.namespace, pod.name, words, container=pod.main, stdin=stdin, tty=with_terminal
+        )
+        try:
+            async with run as process:
+                return await terminal.attach(process, terminal=with_terminal, stdin=stdin)
+        except ApiError as error:
+            if not any(text in error.message for text in NOT_THERE):
+                raise
+            live.say(f"error: there is no program {words[0]} in workspace {name}")
+            return NO_SUCH_PROGRAM

@@ -11,6 +11,8 @@ from footplate.cli.options import complete
 
 if TYPE_CHECKING:
     from footplate.api import Workspace
+    from footplate.cli.progress import Live
+    from footplate.client.pods import Pod
     from footplate.client.session import Session
     from footplate.kube.decoding import Object
 
@@ -31,3 +33,13 @@ def typed(raw: Object) -> Workspace:
     from footplate.client.observing import read
 
     return read(raw, Workspace)
+
+
+async def running_pod(session: Session, live: Live, name: str) -> Pod:
+    """Of the workspace, once it runs."""
+    from footplate.client import workspaces
+    from footplate.client.logs.sources import workspace_pod
+
+    await workspaces.get(session, name)
+    state = await workspaces.until_running(session, name, workspaces.Wait(report=live))
+    return await workspace_pod(session, state)
