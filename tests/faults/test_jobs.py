@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Interface
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from devcluster import cluster
 from footplate.api import TrainingJob
+from footplate.api.platform import Reporting
 from footplate.api.trainingjob import JobPhase
 from footplate.controllers import kinds
 from tests.conftest import NodeCluster
@@ -29,8 +32,8 @@ Record = Callable[[str, object], None]
 
 PATIENCE = 120.0
 SCRIPT = """
-import os, sys, time
-from footplate import checkpoint
+import os, signal, sys, time
+from footplate import checkpoint, training
 
 rank, first, fault = int(os.environ["RANK"]), os.environ["FOOTPLATE_ATTEMPT"] == "1", os.environ["FAULT"]
 found = checkpoint.latest()
@@ -38,6 +41,7 @@ step = found.step if found else 0
 while step < 40:
     step += 1
     time.sleep(0.05)
+    training.report(step, total_steps=40, loss=1 / step)
     if rank == 0 and step % 10 == 0:
         with checkpoint.saving(step) as directory:
             (directory / "state").write_text(str(step))
@@ -46,6 +50,8 @@ while step < 40:
             raise ValueError("bad batch")
         if rank == 1 and fault == "memory":
             held = [b"x" * (8 << 20) for _ in range(1000)]
+        if rank == 1 and fault == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
         time.sleep(300)
 print("done at", step, flush=True)
 """
@@ -161,6 +167,25 @@ async def test_an_unhealthy_gpu(place: Place, node_cluster: NodeCluster, record_
     finally:
         cluster.mark_gpus(node_cluster.name, marked, healthy=True, environment=node_cluster.environment)
     await succeeded(place, began, record_property, "GPU unhealthy")
+
+
+async def test_a_rank_that_is_stopped_hangs_the_job(place: Place, record_property: Record) -> None:
+    """Its stack is read all the same, under Pod Security `restricted`, from the container beside it."""
+    # The object store listens at the node's end of its link, and the controllers of this process at the machine's.
+    node = IPv4Interface(f"{urlsplit(place.settings.object_store.endpoint).hostname}/30")
+    url = f"http://{node.network[1]}:{urlsplit(place.collector).port}"
+    await place.configure(reporting=Reporting(url=url))
+    began = time.monotonic()
+    await submit(place, "stop", hangTimeout="6s")
+    running = await place.until_job("train", lambda j: j.status.progress is not None, PATIENCE)
+    assert running.status.progress is not None
+    assert running.status.progress.total_steps == 40
+    job = await succeeded(place, began, record_property, "hang: SIGSTOP of a rank")
+    assert cause(job) == ("Hang", "NoProgress", "infra")
+    evidence = job.status.attempts[0].cause.evidence if job.status.attempts[0].cause else ""
+    assert "no rank reported a step for" in evidence
+    assert "is stopped by a signal, in <module> (<string>:" in evidence
+    assert "the others are in <module> (<string>:" in evidence
 
 
 async def test_suspended_and_resumed(place: Place, record_property: Record) -> None:
