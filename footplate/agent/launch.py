@@ -1,10 +1,12 @@
-"""Starts the processes of one node of a job: ``python3 launch.py --launcher torchrun|jax -- command argument…``.
+"""Starts the processes of one node of a job: ``python3 launch.py --launcher torchrun|jax|none -- command argument…``.
 
 One file, standard library only, Python 3.8 or newer: it runs with the Python of whatever image the job has. It may be the
 container's first process. It waits until the first node's name resolves, starts NPROC_PER_NODE processes with their
 rendezvous variables, forwards SIGTERM, stops all when one fails, and ends with the code of the first that failed:
 128 + n where signal n killed it, 143 where SIGTERM ended the job, 75 where the end is temporary (the first node cannot
 be found, checkpoints cannot be uploaded). After success it waits until the agent has uploaded the committed checkpoints.
+What the processes print goes to standard output, and to files in FOOTPLATE_RUN_DIR from which the agent uploads it.
+``none`` starts one process, as it is.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 AT_FAULT = 64
 TEMPORARY = 75
+#: As a shell has it.
+NOT_FOUND = 127
 TERMINATED = 128 + signal.SIGTERM
 KILLED = 128 + signal.SIGKILL
 
@@ -52,6 +56,10 @@ LAST_LINES = 30
 #: A line of output longer than this is passed on in pieces.
 LONGEST_LINE = 64 * 1024
 
+#: Bytes of a file of kept output, and how many files of one process are kept while they cannot be uploaded.
+LOG_FILE = 1 << 20
+LOG_FILES = 32
+
 _MARKER = re.compile(r"step-\d{12}/\.commit-\d+-of-\d+")
 
 
@@ -62,12 +70,12 @@ class LaunchError(Exception):
 
 
 class Node:
-    """Where this node stands in the job, from the environment."""
+    """Where this node stands in the job, from the environment. `alone`: one process, whatever NPROC_PER_NODE says."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, alone: bool = False) -> None:
         self.rank = _number(environment, "NODE_RANK", least=0)
         self.nodes = _number(environment, "NNODES", least=1)
-        self.processes = _number(environment, "NPROC_PER_NODE", least=1)
+        self.processes = 1 if alone else _number(environment, "NPROC_PER_NODE", least=1)
         self.address = environment.get("MASTER_ADDR") or "127.0.0.1"
         self.port = _number(environment, "MASTER_PORT", least=1, default=29500)
         if self.rank >= self.nodes:
@@ -128,29 +136,80 @@ def jax_variables(node: Node, local: int, environment: Mapping[str, str]) -> dic
     }
 
 
-VARIABLES = {"torchrun": torch_variables, "jax": jax_variables}
+def no_variables(node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
+    del node, local
+    return {"NPROC_PER_NODE": environment.get("NPROC_PER_NODE") or "1"}
+
+
+VARIABLES = {"torchrun": torch_variables, "jax": jax_variables, "none": no_variables}
 
 
 def variables(launcher: str, node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
-    found = {**environment, **VARIABLES[launcher](node, local, environment)}
-    found["NODE_RANK"], found["NNODES"], found["NPROC_PER_NODE"] = str(node.rank), str(node.nodes), str(node.processes)
+    of_node = {"NODE_RANK": str(node.rank), "NNODES": str(node.nodes), "NPROC_PER_NODE": str(node.processes)}
+    found = {**environment, **of_node, **VARIABLES[launcher](node, local, environment)}
     if LIBRARY.is_dir():
         paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
         found["PYTHONPATH"] = os.pathsep.join([*paths, str(LIBRARY)])
     return found
 
 
+class Kept:
+    """Output in files for the agent: ``<offset of its first byte in all of the output>.log``, each line with its time.
+
+    The form is that of `kubectl logs --timestamps`. The agent deletes what it has uploaded, but for the newest file; where
+    it cannot upload, the oldest go, so that the disk is not filled.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: IO[bytes] | None = None
+        self._begin = self._end = 0
+        self._complained = False
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Training goes on whatever the disk says."""
+        seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+        moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09d}Z ".encode()
+        try:
+            if self._file is None or self._end - self._begin >= LOG_FILE:
+                self._next_file()
+            assert self._file is not None
+            self._end += self._file.write(b"".join(moment + line + b"\n" for line in lines)) or 0
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                print(f"footplate: some of the output is not kept: {error}", file=sys.stderr, flush=True)
+
+    def _next_file(self) -> None:
+        if self._file is None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._end = max((_offset(path) + path.stat().st_size for path in self._directory.glob("*.log")), default=0)
+        else:
+            self._file.close()
+        for path in sorted(self._directory.glob("*.log"))[: -(LOG_FILES - 1)]:
+            path.unlink(missing_ok=True)
+        self._begin = self._end
+        self._file = (self._directory / f"{self._begin:015d}.log").open("ab", buffering=0)
+
+
+def _offset(path: Path) -> int:
+    return int(path.stem) if path.stem.isdigit() else 0
+
+
 class Output:
-    """Passes on what one process prints, whole lines at a time, and remembers the last ones."""
+    """Passes on what one process prints, whole lines at a time, keeps it, and remembers the last lines."""
 
     lock = threading.Lock()
+    #: What the launcher itself says.
+    own: Kept | None = None
 
-    def __init__(self, stream: IO[bytes], prefix: bytes) -> None:
+    def __init__(self, stream: IO[bytes], prefix: bytes, kept: Kept | None = None) -> None:
         self.last: deque[bytes] = deque(maxlen=LAST_LINES)
         #: When it last printed a line, by the monotonic clock.
         self.at = 0.0
         self._stream = stream
         self._prefix = prefix
+        self._kept = kept
         self._thread = threading.Thread(target=self._pump, daemon=True)
         self._thread.start()
 
@@ -181,10 +240,14 @@ class Output:
                 sys.stdout.buffer.flush()
             except OSError:
                 pass  # Nobody reads the log any more: training goes on.
+        if self._kept is not None:
+            self._kept.write(lines)
 
 
 class Process:
-    def __init__(self, rank: int, command: Sequence[str], environment: Mapping[str, str], prefix: bytes) -> None:
+    def __init__(
+        self, rank: int, command: Sequence[str], environment: Mapping[str, str], prefix: bytes, kept: Kept | None = None
+    ) -> None:
         self.rank = rank
         # A session of its own: a signal to its group reaches what it started, and none of ours.
         self._child = subprocess.Popen(
@@ -196,7 +259,7 @@ class Process:
             start_new_session=True,
         )
         assert self._child.stdout is not None
-        self.output = Output(self._child.stdout, prefix)
+        self.output = Output(self._child.stdout, prefix, kept)
 
     @property
     def pid(self) -> int:
@@ -281,18 +344,25 @@ def find_first_node(node: Node, stop: Stop, seconds: float = FIND_SECONDS) -> No
             raise LaunchError(f"ended by a signal while waiting for the first node, {node.address}", TERMINATED)
 
 
+def kept_output(environment: Mapping[str, str], stream: str) -> Kept | None:
+    directory = environment.get("FOOTPLATE_RUN_DIR")
+    return Kept(Path(directory, "logs", stream)) if directory else None
+
+
 def start(launcher: str, command: Sequence[str], node: Node, environment: Mapping[str, str]) -> list[Process]:
     started: list[Process] = []
     width = len(str(node.world - 1))
     for local in range(node.processes):
         rank = node.first_rank() + local
         prefix = f"[{rank:>{width}}] ".encode() if node.processes > 1 else b""
+        kept = kept_output(environment, f"rank-{rank}")
         try:
-            started.append(Process(rank, command, variables(launcher, node, local, environment), prefix))
+            started.append(Process(rank, command, variables(launcher, node, local, environment), prefix, kept))
         except OSError as error:
             for process in started:
                 process.kill()
-            raise LaunchError(f"cannot start {command[0]!r}: {error.strerror}", AT_FAULT) from error
+            code = NOT_FOUND if launcher == "none" else AT_FAULT
+            raise LaunchError(f"cannot start {command[0]!r}: {error.strerror}", code) from error
     return started
 
 
@@ -436,6 +506,20 @@ def await_upload(root: Path, stop: Stop, seconds: float = SYNC_SECONDS) -> None:
         stop.event.wait(POLL)
 
 
+def await_records(directory: Path, stop: Stop, seconds: float = SYNC_SECONDS) -> None:
+    """Until the agent has uploaded what is in the directories for artifacts. Says what could not be, and ends well all the same."""
+    files = (path for name in ("artifacts", "tensorboard") for path in (directory / name).rglob("*") if path.is_file())
+    if next(files, None) is None or not (directory / ".recording").exists():
+        return
+    (directory / ".finished").touch()
+    ends = time.monotonic() + seconds
+    while not (directory / ".recorded").exists() and not stop.number:
+        if time.monotonic() > ends:
+            say(f"some files in {directory}/artifacts could not be uploaded within {seconds:.0f} s")
+            return
+        stop.event.wait(POLL)
+
+
 def read_state(root: Path) -> dict[str, object] | None:
     try:
         state = json.loads((root / ".sync.json").read_bytes())
@@ -448,6 +532,8 @@ def say(sentence: str) -> None:
     with Output.lock:
         sys.stdout.flush()
         print(f"footplate: {sentence}", file=sys.stderr, flush=True)
+        if Output.own is not None:
+            Output.own.write([f"footplate: {sentence}".encode()])
 
 
 def write_termination_message(sentence: str) -> None:
@@ -468,7 +554,7 @@ def shortened(text: str, most: int = 4000) -> str:
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    parser = argparse.ArgumentParser(prog="launch.py", usage="launch.py --launcher torchrun|jax -- command argument…")
+    parser = argparse.ArgumentParser(prog="launch.py", usage="launch.py --launcher torchrun|jax|none -- command argument…")
     parser.add_argument("--launcher", required=True)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     found = parser.parse_args(arguments)
@@ -476,7 +562,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
     if found.launcher == "ray":
         raise LaunchError("the launcher ray is not available in this version: use torchrun, jax or none", AT_FAULT)
     if found.launcher not in VARIABLES:
-        raise LaunchError(f"there is no launcher {found.launcher!r}: use torchrun or jax", AT_FAULT)
+        raise LaunchError(f"there is no launcher {found.launcher!r}: use torchrun, jax or none", AT_FAULT)
     if not command:
         raise LaunchError("no command was given after --", AT_FAULT)
     return found.launcher, command
@@ -484,7 +570,8 @@ def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     launcher, command = parse(arguments)
-    node = Node(environment)
+    node = Node(environment, alone=launcher == "none")
+    Output.own = kept_output(environment, f"node-{node.rank}")
     stop = Stop()
     stop.install()
     root = Path(environment.get("FOOTPLATE_CHECKPOINT_DIR") or "/footplate/checkpoints")
@@ -492,7 +579,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         (root / ".finished").unlink()
     except OSError:
         pass
-    find_first_node(node, stop)
+    if launcher != "none":
+        find_first_node(node, stop)
     # What does not heed SIGTERM is ended before the pod is: the last checkpoints are still to be uploaded.
     grace = float(environment.get("FOOTPLATE_GRACE_SECONDS") or "inf")
     directory = environment.get("FOOTPLATE_RUN_DIR")
@@ -502,7 +590,10 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         say(what.split("\n")[0])
         write_termination_message(what)
         return code
-    await_upload(root, stop, float(environment.get("FOOTPLATE_SYNC_SECONDS") or SYNC_SECONDS))
+    seconds = float(environment.get("FOOTPLATE_SYNC_SECONDS") or SYNC_SECONDS)
+    await_upload(root, stop, seconds)
+    if directory := environment.get("FOOTPLATE_RUN_DIR"):
+        await_records(Path(directory), stop, seconds)
     return 0
 
 

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -59,6 +59,7 @@ class Object:
     path: str
     size: int
     version: str | None
+    modified: datetime = datetime.fromtimestamp(0, UTC)
 
 
 class Patience:
@@ -145,13 +146,26 @@ class Store:
 
         def collect(key: str) -> list[Object]:
             found = obstore.list(self._store, key or None, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
-            return [Object(item["path"][cut:], item["size"], item["e_tag"]) for page in found for item in page]
+            return [
+                Object(item["path"][cut:], item["size"], item["e_tag"], item["last_modified"])
+                for page in found
+                for item in page
+            ]
 
         return self._do(path, collect)
 
+    def folders(self) -> list[str]:
+        """The names directly below the URI that have something below them."""
+
+        def collect(key: str) -> list[str]:
+            found = obstore.list_with_delimiter(self._store, key or None)  # pyright: ignore[reportUnknownMemberType]
+            return [prefix.rstrip("/").rsplit("/", 1)[-1] for prefix in found["common_prefixes"]]
+
+        return self._do("", collect)
+
     def head(self, path: str = "") -> Object:
         found = self._do(path, lambda key: obstore.head(self._store, key))
-        return Object(path, found["size"], found["e_tag"])
+        return Object(path, found["size"], found["e_tag"], found["last_modified"])
 
     def read(self, path: str) -> bytes:
         return self._do(path, lambda key: bytes(obstore.get(self._store, key).bytes()))
