@@ -31,6 +31,8 @@ from providers.contract import (
     SharedFilesystemSpec,
 )
 
+#: What jobs leave behind, in a store that does not remove it by rules of its own.
+RECORDS_KEPT = "90d"
 #: Access and secret key of an object store.
 Keys = tuple[pulumi.Output[str] | None, pulumi.Output[str] | None]
 
@@ -152,6 +154,7 @@ def _settings(
             endpoint=store.endpoint,
             region=store.region,
             secret_name=settings.OBJECT_STORE_SECRET if store.credentials else "",
+            keep_records=None if store.expires else RECORDS_KEPT,
         ),
         queueing=config.queueing,
         allowed_images=config.allowed_images,

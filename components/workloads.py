@@ -8,7 +8,7 @@ import pulumi
 
 from components.config import PlatformConfig
 from components.foundation import Foundation
-from footplate.api import labels
+from footplate.api import labels, records
 from footplate.api.platform import SERVICE_ACCOUNT_JOB, SERVICE_ACCOUNT_WORKSPACE
 from providers.contract import (
     Grant,
@@ -44,7 +44,7 @@ class Workloads:
                     foundation.cluster,
                     f"{labels.TEAM_NAMESPACE_PREFIX}{team.name}",
                     (SERVICE_ACCOUNT_WORKSPACE, SERVICE_ACCOUNT_JOB),
-                    [Grant(store.team_uris[team.name])],
+                    [Grant(store.team_uris[team.name]), Grant(records.team_uri(store.state_uri, team.name))],
                     store,
                     self.offload,
                 ),

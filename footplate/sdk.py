@@ -180,11 +180,13 @@ class Job:
         rank: int | None = None,
         attempt: int | None = None,
         tail: int | None = None,
+        since: datetime | None = None,
         report: Report | None = None,
     ) -> Iterator[str]:
         """Lines, with the node in front where there are several. `follow`: waits for it to start, ends when it ends.
 
-        `report` takes what it waits for until there are lines; left out, it goes to stderr, each sentence once.
+        From the object store where the pods are gone. `attempt`: else the last, and those to come when following. `report`
+        takes what it waits for until there are lines; left out, it goes to stderr, each sentence once.
         """
         from footplate.client.logs.sources import job_lines
 
@@ -197,6 +199,7 @@ class Job:
             rank=rank,
             attempt=attempt,
             tail=tail,
+            since=since,
             report=report or once(_to_stderr),
         )
         for line in blocking.iterate(source):

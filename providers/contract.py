@@ -170,7 +170,8 @@ class ObjectStoreSpec:
 class ObjectStore:
     """`credentials`: environment variables that pods need to reach it; none where their identity suffices.
 
-    `key`: of the cloud's key service, where the objects are encrypted with one of the stack's own.
+    `key`: of the cloud's key service, where the objects are encrypted with one of the stack's own. `expires`: it removes
+    what is old by rules of its own.
     """
 
     state_uri: str
@@ -179,6 +180,7 @@ class ObjectStore:
     region: str = "us-east-1"
     credentials: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     key: pulumi.Input[str] | None = None
+    expires: bool = False
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,8 @@ class Lifecycle(Spec, frozen=True):
     old_versions: Days = 30
     checkpoints: Days | None = None
     outputs: Days | None = None
+    #: Logs, metrics and artifacts of jobs.
+    records: Days | None = 90
     #: Moved to a cheaper class that is still read at once.
     cold_data: Days | None = None
 

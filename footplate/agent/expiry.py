@@ -22,7 +22,7 @@ def expire(records_uri: str, environment: Mapping[str, str], seconds: float) -> 
     others = [job for job in store.folders() if job != own]
     for job in random.sample(others, min(len(others), MOST)):
         objects = store.list(job)
-        if objects and max(item.modified for item in objects) < before:
+        if objects and all(item.modified is not None and item.modified < before for item in objects):
             store.delete(item.path for item in objects)
             removed += 1
     if removed:

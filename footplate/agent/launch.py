@@ -554,7 +554,9 @@ def shortened(text: str, most: int = 4000) -> str:
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    parser = argparse.ArgumentParser(prog="launch.py", usage="launch.py --launcher torchrun|jax|none -- command argument…")
+    parser = argparse.ArgumentParser(
+        prog="launch.py", usage="launch.py --launcher torchrun|jax|none -- command argument…"
+    )
     parser.add_argument("--launcher", required=True)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     found = parser.parse_args(arguments)

@@ -52,7 +52,10 @@ class Recording:
         (root / RECORDED).unlink(missing_ok=True)
         (root / RECORDING).touch()
         keep = float(environment.get("FOOTPLATE_RECORDS_SECONDS") or 0)
-        expire: Callable[[], None] = lambda: None
+
+        def expire() -> None:
+            return None
+
         if keep and node == "0":
             expire = lambda: expiry.expire(uri, environment, keep)  # noqa: E731
         for name, work, first in (("output", output.round, lambda: None), ("files", files.round, expire)):
@@ -122,7 +125,7 @@ class Output:
     def round(self, final: bool) -> bool:
         self._look()
         # Each gets its turn: a process that prints without end does not hold up the others.
-        return any([upload.round(time.monotonic(), final=final) for upload in self._uploads.values()])
+        return any(upload.round(time.monotonic(), final=final) for upload in self._uploads.values())
 
     def _look(self) -> None:
         directory = self._root / records.LOGS
@@ -154,7 +157,7 @@ class Files:
         finished = (self._root / FINISHED).exists()
         if finished and (self._root / RECORDED).exists() and not final:
             return False
-        busy = any([tree.round(time.time(), final=final or finished) for tree in self._trees])
+        busy = any(tree.round(time.time(), final=final or finished) for tree in self._trees)
         left_out = [LeftOut(path, size) for tree in self._trees for path, size in sorted(tree.left_out.items())]
         if left_out != self._said:
             self._store.write(f"{records.LEFT_OUT}/node-{self._node}.json", msgspec.json.encode(left_out))

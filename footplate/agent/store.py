@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -59,7 +59,7 @@ class Object:
     path: str
     size: int
     version: str | None
-    modified: datetime = datetime.fromtimestamp(0, UTC)
+    modified: datetime | None = None
 
 
 class Patience:

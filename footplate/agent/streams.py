@@ -158,9 +158,7 @@ class Upload:
     def _merge(self, state: State, first: int) -> None:
         """One segment in place of several small ones. `first`: the first byte that is still here."""
         if len(state.small) > 1 and first <= state.whole:
-            self._store.write(
-                self._name(state, state.whole, state.sent), self._source.read(state.whole, state.sent)
-            )
+            self._store.write(self._name(state, state.whole, state.sent), self._source.read(state.whole, state.sent))
             self._store.delete(state.small)
         if state.whole < state.sent:
             self._note(msgspec.structs.replace(state, whole=state.sent, small=()))

@@ -96,6 +96,8 @@ class ObjectStore(Wire, frozen=True):
     endpoint: str = ""
     region: str = "us-east-1"
     secret_name: str = OBJECT_STORE_SECRET
+    #: How long the records of jobs are kept where the store does not remove them by rules of its own.
+    keep_records: Duration | None = None
 
 
 class Fabric(Wire, frozen=True):

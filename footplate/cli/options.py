@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -85,6 +86,20 @@ def seconds(timeout: str | None) -> float | None:
         return duration.parse(timeout).total_seconds()
     except ValueError as error:
         raise BadUsage(f"--timeout {error}") from error
+
+
+def moment(flag: str, text: str) -> datetime:
+    """So long ago, or a time. Raises BadUsage."""
+    from footplate.api import duration
+    from footplate.errors import BadUsage
+
+    try:
+        return datetime.now(UTC) - duration.parse(text)
+    except ValueError as error:
+        try:
+            return datetime.fromisoformat(text).astimezone()
+        except ValueError:
+            raise BadUsage(f"{flag} {error}", "or a time such as 2026-01-31T12:00:00Z") from error
 
 
 def confirmed(question: str, yes: bool) -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from footplate.cli.group import group
-from footplate.cli.options import AllTeamsOption, ContextOption, KubeconfigOption, TeamOption, Where, note, on_cluster
+from footplate.cli.options import (
+    AllTeamsOption,
+    ContextOption,
+    KubeconfigOption,
+    TeamOption,
+    Where,
+    moment,
+    note,
+    on_cluster,
+)
 from footplate.cli.output import Column, Output, OutputOption, print_list
 
 if TYPE_CHECKING:
@@ -40,7 +49,7 @@ def goodput(
     from footplate.client.reports import GoodputRow
 
     now = datetime.now(UTC)
-    jobs = _jobs(Where(team, context, kubeconfig), all_teams, _start(since, now), by)
+    jobs = _jobs(Where(team, context, kubeconfig), all_teams, moment("--since", since), by)
     rows = reports.goodput(jobs, by, now)
 
     def span(seconds: int) -> str:
@@ -79,7 +88,7 @@ def usage(
     from footplate.client.reports import UsageRow
 
     now = datetime.now(UTC)
-    start = _start(since, now)
+    start = moment("--since", since)
     rows = reports.usage(_jobs(Where(team, context, kubeconfig), all_teams, start, by), by, start, now)
     column = Column[UsageRow]
     columns = (
@@ -90,16 +99,6 @@ def usage(
         column("Node hours", lambda row: f"{row.node_hours:.2f}"),
     )
     print_list(rows, columns, output)
-
-
-def _start(since: str, now: datetime) -> datetime:
-    from footplate.api import duration
-    from footplate.errors import BadUsage
-
-    try:
-        return now - duration.parse(since)
-    except ValueError as error:
-        raise BadUsage(f"--since {error}") from error
 
 
 def _jobs(where: Where, all_teams: bool, start: datetime, by: str) -> list[TrainingJob]:

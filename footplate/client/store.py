@@ -1,4 +1,4 @@
-"""The team's object store as this person reaches it: with the team's credentials, else with their own."""
+"""The platform's object store as this person reaches it: with the team's credentials, else with their own."""
 
 from __future__ import annotations
 
@@ -44,18 +44,26 @@ class Location:
 
 @asynccontextmanager
 async def team_store(session: Session, team: Team | None = None) -> AsyncGenerator[Location]:
-    """At the team's `dataUri`. A store that is a Service of the cluster is reached through the API server."""
+    """At the team's `dataUri`."""
+    team = team or await session.team()
+    async with at(session, team.data_uri, team) as location:
+        yield location
+
+
+@asynccontextmanager
+async def at(session: Session, uri: str, team: Team | None = None) -> AsyncGenerator[Location]:
+    """A store that is a Service of the cluster is reached through the API server."""
     platform, team = await session.platform(), team or await session.team()
     description = platform.object_store
     environ = {**session.environ, **await _credentials(session, description, teams.namespace(team.name))}
     service = service_of(description.endpoint)
     if service is None or "KUBERNETES_SERVICE_HOST" in session.environ:
-        yield locate(team.data_uri, description, environ)
+        yield locate(uri, description, environ)
         return
     with session.doing("reach the object store"):
         async with forwarded(session.kube, service) as port:
             local = msgspec.structs.replace(description, endpoint=f"http://127.0.0.1:{port}")
-            yield replace(locate(team.data_uri, local, environ), endpoint=description.endpoint)
+            yield replace(locate(uri, local, environ), endpoint=description.endpoint)
 
 
 async def _credentials(session: Session, store: Description, namespace: str) -> dict[str, str]:

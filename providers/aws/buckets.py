@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -15,8 +15,9 @@ from providers.contract import ObjectStore, ProviderError
 
 #: Source: S3 User Guide, "General purpose bucket naming rules".
 LONGEST_NAME = 63
-#: Prefixes of a team's bucket whose objects may expire, and the field of `storage.lifecycle` that says when.
+#: Prefixes whose objects may expire, and the field of `storage.lifecycle` that says when: of a team's bucket, and of the state.
 EXPIRING = {"checkpoints/": "checkpoints", "outputs/": "outputs"}
+EXPIRING_STATE = {"jobs/": "records"}
 
 
 class AwsBuckets(pulumi.ComponentResource):
@@ -29,13 +30,14 @@ class AwsBuckets(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         own = asked.encryption == "own-key"
         self._key = keys.key("data", place, "buckets, volumes and filesystems", child) if own else None
-        self._bucket("state", [])
+        self._bucket("state", EXPIRING_STATE)
         for team in teams:
-            self._bucket(f"team-{team}", list(EXPIRING.items()))
+            self._bucket(f"team-{team}", EXPIRING)
         self.result = ObjectStore(
             state_uri=f"s3://{self._name_of('state')}",
             team_uris={team: f"s3://{self._name_of(f'team-{team}')}" for team in teams},
             region=place.region,
+            expires=True,
             key=self._key.arn if self._key is not None else None,
         )
         self.register_outputs({})
@@ -50,7 +52,7 @@ class AwsBuckets(pulumi.ComponentResource):
             )
         return name
 
-    def _bucket(self, purpose: str, expiring: list[tuple[str, str]]) -> None:
+    def _bucket(self, purpose: str, expiring: Mapping[str, str]) -> None:
         child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(
             purpose,
@@ -105,7 +107,7 @@ class AwsBuckets(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
 
-    def _rules(self, expiring: list[tuple[str, str]]) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
+    def _rules(self, expiring: Mapping[str, str]) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
         lifecycle = self._asked.lifecycle
         rules = [
             aws.s3.BucketLifecycleConfigurationRuleArgs(
@@ -121,7 +123,7 @@ class AwsBuckets(pulumi.ComponentResource):
                 expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
             )
         ]
-        for prefix, field in expiring:
+        for prefix, field in expiring.items():
             days: int | None = getattr(lifecycle, field)
             if days is not None:
                 rules.append(
@@ -132,7 +134,7 @@ class AwsBuckets(pulumi.ComponentResource):
                         expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days),
                     )
                 )
-        if lifecycle.cold_data is not None and expiring:
+        if lifecycle.cold_data is not None and expiring is EXPIRING:
             rules.append(
                 aws.s3.BucketLifecycleConfigurationRuleArgs(
                     id="cold-data",

@@ -18,6 +18,8 @@ from providers.spec import Lifecycle, Storage
 STATE = "state"
 #: Prefixes of a team's bucket that have a lifecycle of their own. The first is where jobs' checkpoints go by default.
 CHECKPOINTS, OUTPUTS, DATA = "checkpoints/", "outputs/", "data/"
+#: And of the state's.
+JOBS = "jobs/"
 
 _Rule = gcp.storage.BucketLifecycleRuleArgs
 _Action = gcp.storage.BucketLifecycleRuleActionArgs
@@ -37,7 +39,7 @@ class Buckets(pulumi.ComponentResource):
         self._after: list[pulumi.Resource] = []
         if asked.encryption == "own-key":
             self.key, self._after = foundation.key("data", ["storage"], protect=asked.protect)
-        self.state = self._bucket(STATE, {}, _versions(asked.lifecycle))
+        self.state = self._bucket(STATE, {}, _of_state(asked.lifecycle))
         self.teams = {
             team: self._bucket(f"team-{team}", {"footplate-team": team}, _lifecycle(asked.lifecycle)) for team in teams
         }
@@ -81,12 +83,19 @@ def _versions(asked: Lifecycle) -> list[_Rule]:
     ]
 
 
+def _of_state(asked: Lifecycle) -> list[_Rule]:
+    return [*_versions(asked), *_expiry(asked.records, JOBS)]
+
+
+def _expiry(days: int | None, prefix: str) -> list[_Rule]:
+    if days is None:
+        return []
+    when = _When(age=days, matches_prefixes=[prefix], with_state="LIVE")
+    return [_Rule(action=_Action(type="Delete"), condition=when)]
+
+
 def _lifecycle(asked: Lifecycle) -> list[_Rule]:
-    rules = _versions(asked)
-    for days, prefix in ((asked.checkpoints, CHECKPOINTS), (asked.outputs, OUTPUTS)):
-        if days is not None:
-            when = _When(age=days, matches_prefixes=[prefix], with_state="LIVE")
-            rules.append(_Rule(action=_Action(type="Delete"), condition=when))
+    rules = [*_versions(asked), *_expiry(asked.checkpoints, CHECKPOINTS), *_expiry(asked.outputs, OUTPUTS)]
     if asked.cold_data is not None:
         when = _When(age=asked.cold_data, matches_prefixes=[DATA], matches_storage_classes=["STANDARD"])
         rules.append(_Rule(action=_Action(type="SetStorageClass", storage_class="NEARLINE"), condition=when))

@@ -164,6 +164,7 @@ class GcpProvider:
             {team: f"gs://{made.name_of(f'team-{team}')}" for team in spec.teams},
             region=self._site.region,
             key=made.key.id if made.key else None,
+            expires=True,
         )
 
     def shared_filesystem(self, spec: SharedFilesystemSpec, opts: pulumi.ResourceOptions) -> SharedFilesystem:

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from footplate.client.pods import Pod
 from footplate.client.session import Session
@@ -77,9 +77,13 @@ class Position:
         return True
 
 
-async def read(session: Session, pod: Pod, *, tail: int | None = None) -> AsyncGenerator[Line]:
-    """What there is; nothing where the container has not started."""
-    logs = session.kube.logs(pod.metadata.namespace, pod.name, pod.main, tail=tail, timestamps=True)
+async def read(
+    session: Session, pod: Pod, *, tail: int | None = None, since: datetime | None = None
+) -> AsyncGenerator[Line]:
+    """What there is; nothing where the container has not started, or its log is gone."""
+    logs = session.kube.logs(
+        pod.metadata.namespace, pod.name, pod.main, tail=tail, timestamps=True, since_time=_rfc3339(since)
+    )
     try:
         async with aclosing(logs) as lines:
             async for raw in lines:
@@ -90,7 +94,7 @@ async def read(session: Session, pod: Pod, *, tail: int | None = None) -> AsyncG
 
 
 async def follow(
-    session: Session, pod: Pod, *, tail: int | None = None, ended: Callable[[], bool]
+    session: Session, pod: Pod, *, tail: int | None = None, since: datetime | None = None, ended: Callable[[], bool]
 ) -> AsyncGenerator[Line]:
     """To the container's end, which `ended` tells."""
     position = Position()
@@ -103,7 +107,7 @@ async def follow(
             follow=not last,
             tail=None if position.moment else tail,
             timestamps=True,
-            since_time=position.moment.decode() or None,
+            since_time=position.moment.decode() or _rfc3339(since),
         )
         position.rewind()
         try:
@@ -162,6 +166,10 @@ async def _next(queue: asyncio.Queue[bytes | None], ended: Callable[[], bool]) -
             silent += _LATE
             if ended() or silent >= _SILENCE:
                 raise
+
+
+def _rfc3339(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
 def _line(raw: bytes, pod: Pod) -> Line | None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic
 
 from footplate.client.kinds import POD
@@ -35,15 +36,26 @@ class Subject(Generic[W]):
     over: Callable[[W], bool]
     """Whether no more pods will come."""
     takes: Callable[[Pod], bool]
+    rest: Callable[[W, Pod, Line | None], AsyncGenerator[Line]] | None = None
+    """What a pod that was deleted while it ran printed after a line."""
 
 
 class Following(Generic[W]):
     """`report` gets what the object waits for, as long as there are no lines."""
 
-    def __init__(self, session: Session, subject: Subject[W], *, tail: int | None, report: Report) -> None:
+    def __init__(
+        self,
+        session: Session,
+        subject: Subject[W],
+        *,
+        tail: int | None,
+        since: datetime | None = None,
+        report: Report,
+    ) -> None:
         self._session = session
         self._subject = subject
         self._tail = tail
+        self._since = since
         self._report = report
         self._queue: asyncio.Queue[Line | None] = asyncio.Queue(_QUEUED)
         self._pods: dict[str, Pod] = {}
@@ -125,9 +137,17 @@ class Following(Generic[W]):
             now = self._pods.get(pod.metadata.uid)
             return now is None or now.state == "ended"
 
-        async with aclosing(container.follow(self._session, pod, tail=self._tail, ended=ended)) as lines:
+        last: Line | None = None
+        source = container.follow(self._session, pod, tail=self._tail, since=self._since, ended=ended)
+        async with aclosing(source) as lines:
             async for line in lines:
+                last = line
                 await self._queue.put(line)
+        rest, state = self._subject.rest, self.state
+        if rest is not None and state is not None and pod.metadata.uid not in self._pods:
+            async with aclosing(rest(state, pod, last)) as lines:
+                async for line in lines:
+                    await self._queue.put(line)
 
     async def _finish(self, namespace: str) -> None:
         await self._over.wait()

@@ -1,37 +1,36 @@
-"""The logs of several pods as they are now, in the order of time."""
+"""Several logs as one, in the order of time."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 
-from footplate.client.logs.container import Line, Moment, read
-from footplate.client.pods import Pod
-from footplate.client.session import Session
+from footplate.client.logs.container import Line, Moment
 
 _START = Moment(0.0, 0)
 
 
-async def merged(session: Session, pods: Sequence[Pod], *, tail: int | None = None) -> AsyncGenerator[Line]:
-    """`tail`: lines of each pod. One line of each pod is held at a time, however long the logs are."""
+async def merge(sources: Sequence[AsyncGenerator[Line]]) -> AsyncGenerator[Line]:
+    """One line of each is held at a time, however long the logs are."""
     async with AsyncExitStack() as stack:
-        sources = [await stack.enter_async_context(aclosing(read(session, pod, tail=tail))) for pod in pods]
+        for source in sources:
+            await stack.enter_async_context(aclosing(source))
         if len(sources) == 1:
             async for line in sources[0]:
                 yield line
             return
-        heads = [await _next(source) for source in sources]
-        while any(head is not None for head in heads):
-            _, index = min((_moment(head), index) for index, head in enumerate(heads) if head is not None)
-            head = heads[index]
-            if head is not None:
-                yield head
-            heads[index] = await _next(sources[index])
+        heads: list[tuple[Moment, int, Line]] = []
+        for index, source in enumerate(sources):
+            await _push(heads, index, source)
+        while heads:
+            _, index, line = heapq.heappop(heads)
+            yield line
+            await _push(heads, index, sources[index])
 
 
-async def _next(source: AsyncGenerator[Line]) -> Line | None:
-    return await anext(source, None)
-
-
-def _moment(line: Line | None) -> Moment:
-    return (Moment.parse(line.moment.decode(errors="replace")) if line else None) or _START
+async def _push(heads: list[tuple[Moment, int, Line]], index: int, source: AsyncGenerator[Line]) -> None:
+    line = await anext(source, None)
+    if line is not None:
+        moment = Moment.parse(line.moment.decode(errors="replace")) or _START
+        heapq.heappush(heads, (moment, index, line))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -255,7 +256,7 @@ print(child.pid)
     ("arguments", "environment", "sentence"),
     [
         (["--launcher", "ray", "--", "python3"], {}, "The launcher ray is not available in this version: use torchrun, jax or none."),
-        (["--launcher", "mpi", "--", "python3"], {}, "There is no launcher 'mpi': use torchrun or jax."),
+        (["--launcher", "mpi", "--", "python3"], {}, "There is no launcher 'mpi': use torchrun, jax or none."),
         (["--launcher", "torchrun", "--"], {}, "No command was given after --."),
         (["--launcher", "torchrun", "--", "no-such-program"], {}, "Cannot start 'no-such-program': No such file or directory."),
         (["--launcher", "torchrun", "--", "true"], {"NNODES": "two"}, "NNODES is 'two': a number of at least 1 is needed."),
@@ -381,3 +382,32 @@ def test_what_does_not_heed_sigterm_is_killed_when_its_grace_is_over(tmp_path: P
     code, _, _ = finish(process)
     assert code in (137, 143)
     assert time.monotonic() - began < 30
+
+
+def test_a_program_of_no_launcher_runs_as_it_is_and_its_output_is_kept(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    script = "import os, sys; print(os.environ.get('RANK'), os.environ['NPROC_PER_NODE']); sys.exit(3)"
+    process = start(tmp_path, script, launcher="none", NPROC_PER_NODE="4", NODE_RANK="1", NNODES="2",
+                    MASTER_ADDR="not.there", FOOTPLATE_RUN_DIR=str(run))  # fmt: skip
+    code, out, _ = finish(process)
+    assert (code, out) == (3, "None 4\n")
+    kept = (run / "logs" / "rank-1" / f"{0:015d}.log").read_text()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z None 4\n", kept)
+    assert "rank 1 exited with code 3" in (run / "logs" / "node-1" / f"{0:015d}.log").read_text().lower()
+    assert message(tmp_path).startswith("Rank 1 exited with code 3")
+
+
+def test_a_program_of_no_launcher_that_is_not_there_ends_as_in_a_shell(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "FOOTPLATE_TERMINATION_LOG": str(tmp_path / "message")}
+    found = subprocess.run(
+        [sys.executable, str(LAUNCH), "--launcher", "none", "--", "no-such-program"], env=environment, check=False
+    )
+    assert found.returncode == 127
+    assert "no-such-program" in message(tmp_path)
+
+
+def test_training_goes_on_where_its_output_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("in the way")
+    code, out, err = finish(start(tmp_path, "print('hello')", FOOTPLATE_RUN_DIR=str(tmp_path / "run")))
+    assert (code, out) == (0, "hello\n")
+    assert err.count("some of the output is not kept") == 1

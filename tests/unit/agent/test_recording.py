@@ -1,5 +1,6 @@
 """What outlives a pod, on a real S3 gateway: output in segments, artifacts, and what is lost when something dies."""
 
+import itertools
 import json
 import os
 import signal
@@ -90,7 +91,7 @@ def test_small_segments_become_large_ones_and_leave_this_disk(
     assert texts(content(store, "logs/rank-0")) == [f"line {number}" for number in range(100)]
     found = segments(store, "logs/rank-0")
     assert len(found) <= 5
-    assert all(after.start == before.end for before, after in zip(found, found[1:], strict=False))
+    assert all(after.start == before.end for before, after in itertools.pairwise(found))
 
 
 def test_an_agent_that_is_started_again_goes_on_where_it_stopped(store: Store, tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def agent(root: Path, uri: str, **more: str) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-m", "footplate.agent.sync"], env=environment, stderr=subprocess.PIPE, text=True
     )
     try:
-        until(lambda: (root / "run" / recording.RECORDING).exists())
+        until((root / "run" / recording.RECORDING).exists)
         yield process
     finally:
         process.kill()
@@ -173,12 +174,10 @@ def test_nothing_is_lost_when_a_rank_is_killed(store: Store, tmp_path: Path) -> 
 
 def test_lines_and_metrics_are_in_the_store_while_the_job_runs(store: Store, tmp_path: Path) -> None:
     script = (
-        "import time; from footplate import training\n"
-        "print('hello'); training.report(1, loss=0.5)\n"
-        "time.sleep(120)"
+        "import time; from footplate import training\nprint('hello'); training.report(1, loss=0.5)\ntime.sleep(120)"
     )
     with agent(tmp_path, store.uri):
-        launcher = launched(tmp_path, script, PYTHONPATH=os.getcwd())
+        launcher = launched(tmp_path, script, PYTHONPATH=str(Path.cwd()))
         until(lambda: texts(content(store, "logs/rank-0")) == ["hello"])
         until(lambda: content(store, "metrics") != b"")
         launcher.terminate()

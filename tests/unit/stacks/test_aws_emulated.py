@@ -129,11 +129,17 @@ def test_a_teams_pods_read_and_write_its_own_bucket_and_no_other() -> None:
 
     assert decided() == [True, False, False]
 
+    @set_initial_no_auth_action_count(0)
+    def of_jobs() -> list[bool]:
+        return [_reaches(pod, "acme-ml-prod-state", f"jobs/{team}/1/logs") for team in ("vision", "research")]
 
-def _reaches(pod: Any, bucket: str) -> bool:
+    assert of_jobs() == [True, False]
+
+
+def _reaches(pod: Any, bucket: str, key: str = "checkpoints/1") -> bool:
     try:
-        pod.put_object(Bucket=bucket, Key="checkpoints/1", Body=b"x")
-        return pod.get_object(Bucket=bucket, Key="checkpoints/1")["Body"].read() == b"x"
+        pod.put_object(Bucket=bucket, Key=key, Body=b"x")
+        return pod.get_object(Bucket=bucket, Key=key)["Body"].read() == b"x"
     except ClientError as error:
         assert error.response["Error"]["Code"] in ("AccessDenied", "403")
         return False

@@ -86,10 +86,16 @@ def test_there_are_no_static_keys(stack: str) -> None:
     assert secrets == [], "pods have identities, so no team's namespace has keys"
 
 
-def test_a_teams_role_reaches_its_own_bucket_alone() -> None:
+def test_a_teams_role_reaches_its_own_bucket_and_what_its_jobs_leave_behind_alone() -> None:
     by_role = {name: statement for name, statement in statements("prod-aws") if statement["Sid"] == "Objects0"}
     assert by_role["team-research"]["Resource"] == ["arn:aws:s3:::acme-ml-prod-team-research/*"]
     assert by_role["team-vision"]["Resource"] == ["arn:aws:s3:::acme-ml-prod-team-vision/*"]
+    records = {name: statement for name, statement in statements("prod-aws") if statement["Sid"] == "Objects1"}
+    listed = {name: statement for name, statement in statements("prod-aws") if statement["Sid"] == "List1"}
+    for team in ("team-research", "team-vision"):
+        prefix = f"jobs/{team.removeprefix('team-')}"
+        assert records[team]["Resource"] == [f"arn:aws:s3:::acme-ml-prod-state/{prefix}/*"]
+        assert listed[team]["Condition"] == {"StringLike": {"s3:prefix": [f"{prefix}/*", prefix]}}
     accounts = [
         (step.inputs["namespace"], step.inputs["serviceAccount"])
         for step in planned("prod-aws")

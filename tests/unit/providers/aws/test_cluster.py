@@ -126,6 +126,9 @@ def test_buckets_are_closed_versioned_encrypted_and_expire(register: Register) -
     assert rules["checkpoints"]["expiration"] == {"days": 14}
     assert rules["cold-data"]["transitions"] == [{"days": 60, "storageClass": "GLACIER_IR"}]
     assert "outputs" not in rules
+    state = {rule["id"]: rule for rule in made.of(":BucketLifecycleConfiguration")["state"]["rules"]}
+    assert state.keys() == {"old-versions", "records"}
+    assert (state["records"]["filter"], state["records"]["expiration"]) == ({"prefix": "jobs/"}, {"days": 90})
     policy = json.loads(made.of("s3/bucketPolicy:BucketPolicy")["team-a"]["policy"])
     assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 

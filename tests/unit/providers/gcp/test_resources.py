@@ -154,6 +154,10 @@ def test_what_has_a_lifetime_is_removed_by_its_prefix(everything: Built) -> None
         "outputs/": ("Delete", 90),
         "data/": ("SetStorageClass", 60),
     }
+    (expiry,) = (
+        rule for rule in everything.of(":Bucket")["state"]["lifecycleRules"] if "matchesPrefixes" in rule["condition"]
+    )
+    assert (expiry["condition"]["matchesPrefixes"], expiry["condition"]["age"]) == (["jobs/"], 90)
 
 
 def test_a_closed_network_leads_to_googles_own_addresses_alone(closed: Built) -> None:

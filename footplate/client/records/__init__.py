@@ -1,0 +1,1 @@
+"""What an attempt left in the object store (`footplate.api.records`): its segments (`segments`), metrics, artifacts."""
