@@ -5,7 +5,7 @@ newest complete checkpoint. Ends with 0, or with one sentence in the termination
 fault) or 75 (temporary). Each step may be repeated: what is complete stays, what is not is done again.
 
 Environment: FOOTPLATE_CODE_URI, FOOTPLATE_CODE_DIR, FOOTPLATE_DATASETS (JSON: [{name, uri, path}]),
-FOOTPLATE_CHECKPOINT_URI, FOOTPLATE_CHECKPOINT_DIR, and the object store's (AWS_…). Of what is not set nothing is done.
+FOOTPLATE_CHECKPOINT_URI, FOOTPLATE_CHECKPOINT_DIR, FOOTPLATE_RUN_DIR, and the object store's (AWS_…). Of what is not set nothing is done.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from footplate.agent import archive, ending, stored
 from footplate.agent.download import Wanted, fetch, size_text
 from footplate.agent.ending import TERMINATED, AgentError, AtFault, DiskFull, say
 from footplate.agent.store import PATIENCE, Missing, Object, Patience, Store
+from footplate.api import records
 from footplate.api.podreport import PodReport
 
 #: What the launcher and the code of a job may import, whatever image it has.
@@ -164,6 +165,9 @@ def run(environment: Mapping[str, str], root: Path) -> None:
         if uri := environment.get("FOOTPLATE_CODE_URI"):
             directory = Path(environment.get("FOOTPLATE_CODE_DIR") or root / "code")
             unpack_code(uri, directory, patience, environment)
+        if run_directory := environment.get("FOOTPLATE_RUN_DIR"):
+            for name in (records.ARTIFACTS, records.TENSORBOARD):
+                Path(run_directory, name).mkdir(parents=True, exist_ok=True)
         for name, uri, path in _datasets(environment.get("FOOTPLATE_DATASETS") or "[]"):
             copy_dataset(name, uri, path, patience, environment)
         if uri := environment.get("FOOTPLATE_CHECKPOINT_URI"):

@@ -1,7 +1,8 @@
 """Beside a job's processes: ``python3 -m footplate.agent.sync``.
 
-Copies committed checkpoints, logs and artifacts to the object store while they run, and reports their steps. A store that is away is waited for as long as the job runs. SIGTERM, which Kubernetes sends a sidecar once the job's own
-container has ended, means: finish, then exit; the pod's grace period is the bound.
+Copies committed checkpoints, logs and artifacts to the object store while they run, and reports their steps. A store that
+is away is waited for as long as the job runs. SIGTERM, which Kubernetes sends a sidecar once the job's own container has
+ended, means: finish, then exit; the pod's grace period is the bound.
 
 Environment: FOOTPLATE_CHECKPOINT_URI, FOOTPLATE_CHECKPOINT_DIR, and the object store's (AWS_…).
 """

@@ -196,7 +196,9 @@ class Attempt(Wire, frozen=True):
     start_step: Annotated[int | None, Meta(description="The checkpoint that it started from.")] = None
     checkpoint_step: Annotated[int | None, Meta(description="The newest checkpoint that is in the store.")] = None
     checkpoint_at: Annotated[datetime | None, Meta(description="When that checkpoint was taken.")] = None
-    log_uri: str | None = None
+    log_uri: Annotated[
+        str | None, Meta(description="Where its logs, metrics and artifacts are kept; they outlive its pods.")
+    ] = None
     slow_nodes: Annotated[
         tuple[str, ...], Meta(description="Nodes whose ranks were slower than the others for long.")
     ] = ()

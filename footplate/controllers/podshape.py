@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from footplate.api import records
 from footplate.api.platform import TOKEN_AUDIENCE, Platform
 from footplate.api.resources import Dataset, Gpu, Resources
 from footplate.controllers import gpus
@@ -16,8 +17,10 @@ Json = dict[str, Any]
 SHARED = "/footplate"
 CODE_DIR = f"{SHARED}/code"
 CHECKPOINT_DIR = f"{SHARED}/checkpoints"
-#: What a job's processes say of themselves (`footplate.training`), for the agent beside them.
+#: What a job's processes say of themselves (`footplate.training`), print and leave, for the agent beside them.
 RUN_DIR = f"{SHARED}/run"
+ARTIFACTS_DIR = f"{RUN_DIR}/{records.ARTIFACTS}"
+TENSORBOARD_DIR = f"{RUN_DIR}/{records.TENSORBOARD}"
 SHARED_MOUNT: Json = {"name": "footplate", "mountPath": SHARED}
 SHARED_VOLUME: Json = {"name": "footplate", "emptyDir": {}}
 SHM_MOUNT: Json = {"name": "shm", "mountPath": "/dev/shm"}

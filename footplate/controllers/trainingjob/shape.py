@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from footplate.api import TrainingJob, duration, labels
+from footplate.api import TrainingJob, duration, labels, records
 from footplate.api.platform import SERVICE_ACCOUNT_JOB, Platform, Team, priority_class
 from footplate.api.trainingjob import Launcher
 from footplate.controllers import gpus, podshape
@@ -89,7 +89,7 @@ def pod_spec(job: TrainingJob, number: int, form: Form) -> Json:
     spec, platform = job.spec, form.platform
     grace = int(duration.parse(spec.checkpoint.grace).total_seconds())
     checkpoints = checkpoint_uri(job, form.team)
-    prepared = {"FOOTPLATE_CHECKPOINT_URI": checkpoints, **_code(job)}
+    prepared = {"FOOTPLATE_CHECKPOINT_URI": checkpoints, "FOOTPLATE_RUN_DIR": podshape.RUN_DIR, **_code(job)}
     return {
         "subdomain": attempt_name(job, number),
         "restartPolicy": "Never",
@@ -99,7 +99,7 @@ def pod_spec(job: TrainingJob, number: int, form: Form) -> Json:
         "terminationGracePeriodSeconds": grace + _SYNC_SECONDS,
         "priorityClassName": priority_class(spec.priority),
         "securityContext": podshape.POD_SECURITY,
-        "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(platform, checkpoints)],
+        "initContainers": [podshape.prepare(platform, spec.datasets, prepared), _agent(job, number, form)],
         "containers": [_main(job, number, form)],
         "volumes": [
             podshape.SHARED_VOLUME,
@@ -167,12 +167,14 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
         "FOOTPLATE_CODE_DIR": podshape.CODE_DIR,
         "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
         "FOOTPLATE_RUN_DIR": podshape.RUN_DIR,
+        "FOOTPLATE_ARTIFACTS_DIR": podshape.ARTIFACTS_DIR,
+        "FOOTPLATE_TENSORBOARD_DIR": podshape.TENSORBOARD_DIR,
         "FOOTPLATE_GRACE_SECONDS": str(int(duration.parse(spec.checkpoint.grace).total_seconds())),
     }
     fabric = gpus.fabric(spec.resources.gpu, form.nodes, platform)
     env = podshape.main_environment({"PYTHONUNBUFFERED": "1", **fabric.env, **spec.env}, values, platform)
     command = [*spec.command, *spec.args]
-    if spec.launcher is not Launcher.NONE:
+    if spec.launcher is not Launcher.NONE or spec.environment:  # which has a Python; an image of one's own may not
         command = ["python3", _LAUNCHER, "--launcher", spec.launcher.value, "--", *command]
     path = spec.code.path if spec.code and spec.code.path else ""
     return {
@@ -190,13 +192,21 @@ def _main(job: TrainingJob, number: int, form: Form) -> Json:
     }
 
 
-def _agent(platform: Platform, checkpoints: str) -> Json:
+def records_uri(job: TrainingJob, number: int, platform: Platform) -> str:
+    return records.records_uri(platform.state_uri, team_of(job.metadata.namespace), job.metadata.uid, number)
+
+
+def _agent(job: TrainingJob, number: int, form: Form) -> Json:
     """Runs beside the main container and ends after it (a native sidecar, KEP-753)."""
+    platform = form.platform
+    keep = platform.object_store.keep_records
     values = {
         **podshape.reporting(platform),
         "FOOTPLATE_CHECKPOINT_DIR": podshape.CHECKPOINT_DIR,
         "FOOTPLATE_RUN_DIR": podshape.RUN_DIR,
-        "FOOTPLATE_CHECKPOINT_URI": checkpoints,
+        "FOOTPLATE_CHECKPOINT_URI": checkpoint_uri(job, form.team),
+        "FOOTPLATE_RECORDS_URI": records_uri(job, number, platform),
+        **({"FOOTPLATE_RECORDS_SECONDS": str(int(duration.parse(keep).total_seconds()))} if keep else {}),
     }
     return {
         "name": "agent",

@@ -16,7 +16,7 @@ from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob import attempts as tries
 from footplate.controllers.trainingjob import fate as fates
-from footplate.controllers.trainingjob import hanging, ordered, straggling
+from footplate.controllers.trainingjob import hanging, ordered, shape, straggling
 from footplate.controllers.trainingjob.desired import start
 from footplate.controllers.trainingjob.goodput import goodput
 from footplate.controllers.trainingjob.lingering import ending_by_itself, let_go, lingering
@@ -188,7 +188,13 @@ def _with_current(job: TrainingJob, observed: Observed) -> tuple[Attempt, ...]:
     last = last_attempt(job)
     if batch is None or (last is not None and last.number == number):
         return job.status.attempts
-    begun = Attempt(number=number, nodes=nodes_of(job, observed), start=batch.metadata.creation_timestamp)
+    platform = observed.facts.platform
+    begun = Attempt(
+        number=number,
+        nodes=nodes_of(job, observed),
+        start=batch.metadata.creation_timestamp,
+        log_uri=shape.records_uri(job, number, platform) if platform else None,
+    )
     return (*job.status.attempts, begun)
 
 
