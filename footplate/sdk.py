@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
@@ -44,6 +44,7 @@ from footplate.errors import JobCancelled, WorkloadFailed
 if TYPE_CHECKING:
     from footplate.client.logs.container import Line
     from footplate.client.ranks import Top
+    from footplate.client.records.artifacts import Artifact
 
 T = TypeVar("T")
 
@@ -217,12 +218,33 @@ class Job:
 
         return {one.rank: one.text for one in blocking.run(ranks.live_stacks(self.client.session, self.name, rank))}
 
+    def metrics(self, *, attempt: int | None = None) -> list[dict[str, Any]]:
+        """A row a step: `step`, `time`, `attempt` and what `footplate.training.report` was given. Raises NotFound.
+
+        Where attempts did the same steps, the later one counts. Some seconds old while it runs.
+        """
+        from footplate.client.records import metrics
+
+        return blocking.run(metrics.rows(self.client.session, self.name, attempt))
+
+    def artifacts(self, *, attempt: int | None = None) -> list[Artifact]:
+        """The files that it left in FOOTPLATE_ARTIFACTS_DIR and FOOTPLATE_TENSORBOARD_DIR."""
+        from footplate.client.records import artifacts
+
+        return list(blocking.run(artifacts.listing(self.client.session, self.name, attempt)).artifacts)
+
+    def download(self, directory: str | Path, *, attempt: int | None = None) -> list[Path]:
+        """Its artifacts, into `attempt-<n>/…` of this directory."""
+        from footplate.client.records import artifacts
+
+        return blocking.run(artifacts.download(self.client.session, self.name, Path(directory), attempt))
+
     def cancel(self) -> None:
         """Asks for its end; `wait` for it. Raises Conflict where it has ended in another way."""
         blocking.run(jobs.cancel(self.client.session, self.name))
 
     def delete(self) -> None:
-        """It and its pods; its checkpoints stay."""
+        """It and its pods; its checkpoints stay, and for a while its logs, metrics and artifacts."""
         blocking.run(jobs.delete(self.client.session, self.name))
 
 

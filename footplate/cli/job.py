@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from footplate.cli import job_ranks, job_recovery
+from footplate.cli import job_ranks, job_records, job_recovery
 from footplate.cli.group import group
 from footplate.cli.job_options import (
     AFTER_DASHES,
@@ -336,6 +336,9 @@ def cancel(
 def delete(
     name: Name,
     yes: YesOption = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Its logs, metrics and artifacts too, which stay for a while otherwise.")
+    ] = False,
     no_wait: NoWaitOption = False,
     timeout: TimeoutOption = "10m",
     team: TeamOption = None,
@@ -345,7 +348,10 @@ def delete(
     """Delete a job and its pods; its checkpoints stay."""
     from footplate.client import jobs
     from footplate.client.workspaces import Wait
+    from footplate.errors import BadUsage
 
+    if purge and no_wait:
+        raise BadUsage("--purge goes with waiting: what still runs would write again.", "drop --no-wait")
     where = Where(team, context, kubeconfig)
     limit = seconds(timeout)
 
@@ -363,6 +369,11 @@ def delete(
         if not no_wait:
             live.farewell = f"Job {name} goes on being deleted."
             await jobs.until_gone(session, name, Wait(limit, live), found.metadata.uid)
+        if purge:
+            from footplate.client.records import artifacts
+
+            live(f"deleting what job {name} left")
+            await artifacts.purge(session, found)
 
     on_cluster(where, work)
     note(f"Job {name} {'is being deleted' if no_wait else 'is deleted'}.")
@@ -400,6 +411,7 @@ def wait(
 
 job_recovery.register(app)
 job_ranks.register(app)
+job_records.register(app)
 
 
 def _read(raw: Object) -> TrainingJob:

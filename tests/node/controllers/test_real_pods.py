@@ -127,7 +127,7 @@ async def test_a_program_that_fails_is_quoted(place: Place) -> None:
         "bad", command=["python3", "-c", "raise ValueError('the loss is nan')"], launcher="none", resources=SMALL
     )
     job = await place.until_job("bad", lambda j: j.status.phase is JobPhase.FAILED, PATIENCE)
-    assert job.status.message == "It failed: its process failed with exit code 1: ValueError: the loss is nan."
+    assert job.status.message == "It failed: rank 0 exited with code 1: ValueError: the loss is nan."
 
     script = "import os, time\nif os.environ['RANK'] == '1':\n    raise ValueError('the loss is nan')\ntime.sleep(300)"
     await place.job("both", nodes=2, command=["python3", "-c", script], resources=SMALL)
