@@ -45,7 +45,6 @@ from footplate.cli.options import (
     Where,
     YesOption,
     confirmed,
-    moment,
     note,
     on_cluster,
     seconds,
@@ -268,43 +267,6 @@ def show(
 
     raw, ranks = on_cluster(where, work)
     print_object(raw, output, lambda item: job_page(_read(item), where.flags(), ranks), data=api_object)
-
-
-@app.command()
-def logs(
-    name: Name,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Wait for it to start, and follow to its end.")
-    ] = False,
-    rank: Annotated[int | None, typer.Option("--rank", help="Of one process only.")] = None,
-    node: Annotated[int | None, typer.Option("--node", help="Of one node only.")] = None,
-    attempt: Annotated[int | None, typer.Option("--attempt", help="Default: the last.")] = None,
-    tail: Annotated[int | None, typer.Option("--tail", "-n", help="Only the last lines of each node.", min=0)] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="Only later lines: 10m, 2h, or a time such as 2026-01-31T12:00:00Z.")
-    ] = None,
-    team: TeamOption = None,
-    context: ContextOption = None,
-    kubeconfig: KubeconfigOption = None,
-) -> None:
-    """What the job's processes print, from the object store where its pods are gone."""
-    from footplate.cli.loglines import print_lines
-    from footplate.client import jobs
-    from footplate.client.logs.sources import job_lines
-
-    where = Where(team, context, kubeconfig)
-    begin = moment("--since", since) if since else None
-
-    async def work(session: Session, live: Live) -> None:
-        live.farewell = f"Job {name} goes on. To come back: footplate job logs {name} -f{where.flags()}"
-        job = _read(await jobs.get(session, name))
-        several = rank is None and node is None
-        lines = job_lines(
-            session, name, follow=follow, node=node, rank=rank, attempt=attempt, tail=tail, since=begin, report=live
-        )
-        await print_lines(lines, live, nodes=job.spec.nodes if several else 1)
-
-    on_cluster(where, work)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`footplate job metrics|artifacts`: what a job leaves behind beside its log."""
+"""`footplate job logs|metrics|artifacts`: what a job prints, reports and leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from footplate.cli.job_recovery import Name
-from footplate.cli.options import ContextOption, KubeconfigOption, TeamOption, Where, note, on_cluster
+from footplate.cli.options import ContextOption, KubeconfigOption, TeamOption, Where, moment, note, on_cluster
 from footplate.cli.output import Column, Output, OutputOption, print_data, print_list, terminal_width
 
 if TYPE_CHECKING:
@@ -31,6 +31,44 @@ class MetricsOutput(StrEnum):
     JSON = "json"
     YAML = "yaml"
     CSV = "csv"
+
+
+def logs(
+    name: Name,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for it to start, and follow to its end.")
+    ] = False,
+    rank: Annotated[int | None, typer.Option("--rank", help="Of one process only.")] = None,
+    node: Annotated[int | None, typer.Option("--node", help="Of one node only.")] = None,
+    attempt: Annotated[int | None, typer.Option("--attempt", help="Default: the last.")] = None,
+    tail: Annotated[int | None, typer.Option("--tail", "-n", help="Only the last lines of each node.", min=0)] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only later lines: 10m, 2h, or a time such as 2026-01-31T12:00:00Z.")
+    ] = None,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """What the job's processes print, from the object store where its pods are gone."""
+    from footplate.api import TrainingJob
+    from footplate.cli.loglines import print_lines
+    from footplate.client import jobs
+    from footplate.client.logs.sources import job_lines
+    from footplate.client.observing import read
+
+    where = Where(team, context, kubeconfig)
+    begin = moment("--since", since) if since else None
+
+    async def work(session: Session, live: Live) -> None:
+        live.farewell = f"Job {name} goes on. To come back: footplate job logs {name} -f{where.flags()}"
+        job = read(await jobs.get(session, name), TrainingJob)
+        several = rank is None and node is None
+        lines = job_lines(
+            session, name, follow=follow, node=node, rank=rank, attempt=attempt, tail=tail, since=begin, report=live
+        )
+        await print_lines(lines, live, nodes=job.spec.nodes if several else 1)
+
+    on_cluster(where, work)
 
 
 def metrics(
@@ -156,5 +194,5 @@ def artifacts(
 
 
 def register(app: typer.Typer) -> None:
-    for command in (metrics, artifacts):
+    for command in (logs, metrics, artifacts):
         app.command()(command)
