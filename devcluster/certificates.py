@@ -6,8 +6,10 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -56,7 +58,10 @@ def leaves(node_name: str, addresses: Sequence[str], service_address: str) -> tu
 
 
 def ensure(paths: ClusterPaths, wanted: Sequence[Leaf], now: datetime) -> list[str]:
-    """Write what is missing, near its end or for other names; returns the names of what was written."""
+    """Write what is missing, damaged, near its end or for other names; returns the names of what was written.
+
+    Damaged: it cannot be read, or key, certificate and authority do not belong together. `follows` says what comes of it.
+    """
     paths.pki.mkdir(parents=True, exist_ok=True)
     paths.pki.chmod(0o700)
     written: list[str] = []
@@ -65,20 +70,48 @@ def ensure(paths: ClusterPaths, wanted: Sequence[Leaf], now: datetime) -> list[s
         if certificate is None or _expires_soon(certificate, now):
             _write_authority(paths, authority, now)
             written.append(authority)
-    if not paths.key(SERVICE_ACCOUNT_KEY).exists():
-        key = _new_key()
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        write_atomically(paths.pki / f"{SERVICE_ACCOUNT_KEY}.pub", public)
-        write_atomically(paths.key(SERVICE_ACCOUNT_KEY), _key_pem(key))
+    if _write_service_account_key(paths):
         written.append(SERVICE_ACCOUNT_KEY)
     for leaf in wanted:
         certificate = _read(paths, leaf.name)
-        if leaf.authority in written or certificate is None or not is_good(certificate, leaf, now):
+        issued = certificate is not None and _issued_by(certificate, paths, leaf.authority)
+        if certificate is None or not issued or not is_good(certificate, leaf, now):
             _write_leaf(paths, leaf, now)
             written.append(leaf.name)
     return written
+
+
+def follows(written: Sequence[str]) -> list[str]:
+    """Sentences on what comes of having made these anew in a cluster that was there."""
+    told: list[str] = []
+    if CLUSTER_AUTHORITY in written:
+        told.append(
+            "The cluster's certificate authority was damaged or near its end, and is a new one: copies of its kubeconfig "
+            "made elsewhere are worthless, and pods that speak to the API server must be restarted."
+        )
+    elif FRONT_PROXY_AUTHORITY in written:
+        told.append("The front proxy's certificate authority was damaged or near its end, and is a new one.")
+    if SERVICE_ACCOUNT_KEY in written:
+        told.append(
+            "The key of service accounts' tokens was damaged, and is a new one: pods get new tokens within some two "
+            "minutes; tokens made with `kubectl create token` are worthless."
+        )
+    if written and not told:
+        told.append(f"Certificates made anew: {', '.join(written)}; what uses them is restarted.")
+    return told
+
+
+def _write_service_account_key(paths: ClusterPaths) -> bool:
+    """True where it is a new one. Its public half alone can be had from it again."""
+    public_file, key_file = paths.service_account_public_key, paths.key(SERVICE_ACCOUNT_KEY)
+    found = _read_key(key_file)
+    key = found or _new_key()
+    public = _public_pem(key.public_key())
+    if not public_file.exists() or public_file.read_bytes() != public:
+        write_atomically(public_file, public)
+    if found is None:
+        write_atomically(key_file, _key_pem(key))
+    return found is None
 
 
 def is_good(certificate: x509.Certificate, leaf: Leaf, now: datetime) -> bool:
@@ -98,15 +131,37 @@ def _served_names(certificate: x509.Certificate) -> set[str]:
 
 
 def _read(paths: ClusterPaths, name: str) -> x509.Certificate | None:
+    """None where it is not there, cannot be read, or is not of its key."""
+    key = _read_key(paths.key(name))
     try:
-        serialization.load_pem_private_key(paths.key(name).read_bytes(), None)
-        return x509.load_pem_x509_certificate(paths.certificate(name).read_bytes())
+        certificate = x509.load_pem_x509_certificate(paths.certificate(name).read_bytes())
     except (OSError, ValueError):
         return None
+    return certificate if key is not None and certificate.public_key() == key.public_key() else None
+
+
+def _read_key(file: Path) -> ec.EllipticCurvePrivateKey | None:
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
+
+
+def _issued_by(certificate: x509.Certificate, paths: ClusterPaths, authority: str) -> bool:
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(paths.certificate(authority).read_bytes()))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def _public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

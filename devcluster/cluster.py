@@ -255,7 +255,7 @@ def _start(
         endpoints = addresses.settle(spec, place.root, addresses.read(place), others, running=running)
         addresses.write(place, endpoints)
     planned = _prepare(spec, endpoints, place, binaries)
-    plan = _write_plan(planned)
+    plan = _write_plan(planned, progress)
     if endpoints.node and (pid := isolation.inside_process(place)):
         link.repair(endpoints.node, pid, place.forwarding)
     launch.supervise(place)
@@ -287,10 +287,14 @@ def _prepare(spec: ClusterSpec, endpoints: Endpoints, place: ClusterPaths, binar
     return Layout(spec, endpoints, place, binaries, real)
 
 
-def _write_plan(planned: Layout) -> Plan:
+def _write_plan(planned: Layout, progress: Progress) -> Plan:
     place = planned.paths
     write_atomically(place.spec, msgspec.json.format(msgspec.json.encode(planned.spec)))
-    certificates.ensure(place, planned.leaves(), certificates.utc_now())
+    fresh = not place.pki.exists()
+    written = certificates.ensure(place, planned.leaves(), certificates.utc_now())
+    for sentence in [] if fresh else certificates.follows(written):
+        progress.done(sentence)
+        progress.begin(f"cluster {planned.spec.name}")
     for path, content in planned.files().items():
         if not path.exists() or path.read_bytes() != content:
             write_atomically(path, content)

@@ -94,7 +94,7 @@ def _api_server(spec: ClusterSpec, endpoints: Endpoints, paths: ClusterPaths, bi
         f"--tls-private-key-file={paths.key('apiserver')}",
         f"--service-cluster-ip-range={endpoints.service_cidr}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-        f"--service-account-key-file={paths.pki / 'service-account.pub'}",
+        f"--service-account-key-file={paths.service_account_public_key}",
         f"--service-account-signing-key-file={paths.key('service-account')}",
         f"--kubelet-certificate-authority={paths.certificate('ca')}",
         f"--kubelet-client-certificate={paths.certificate('apiserver-kubelet-client')}",
@@ -124,7 +124,11 @@ def _api_server(spec: ClusterSpec, endpoints: Endpoints, paths: ClusterPaths, bi
         command,
         after=("etcd",),
         check=Check("https", f"{endpoints.address}:{endpoints.api}", "/readyz"),
-        inputs=(*(str(paths.certificate(name)) for name in inputs), str(paths.config / "audit-policy.yaml")),
+        inputs=(
+            *(str(paths.certificate(name)) for name in inputs),
+            str(paths.config / "audit-policy.yaml"),
+            str(paths.service_account_public_key),
+        ),
         stop_seconds=8.0,
     )
 
@@ -159,7 +163,11 @@ def _controller_manager(spec: ClusterSpec, endpoints: Endpoints, paths: ClusterP
     )
     check = Check("https", f"127.0.0.1:{endpoints.controller_manager}", "/healthz")
     return Component(
-        "kube-controller-manager", command, after=("kube-apiserver",), check=check, inputs=(str(kubeconfig),)
+        "kube-controller-manager",
+        command,
+        after=("kube-apiserver",),
+        check=check,
+        inputs=(str(kubeconfig), str(paths.service_account_public_key)),
     )
 
 

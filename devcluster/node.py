@@ -151,7 +151,8 @@ def _kubelet(spec: ClusterSpec, endpoints: Endpoints, paths: ClusterPaths, binar
         command,
         after=("kube-apiserver", "containerd"),
         check=Check("http", f"127.0.0.1:{KUBELET_HEALTH}", "/healthz"),
-        inputs=(config, kubeconfig, str(paths.certificate("kubelet"))),
+        # It keeps the tokens of pods: a new key of theirs makes them worthless.
+        inputs=(config, kubeconfig, str(paths.certificate("kubelet")), str(paths.service_account_public_key)),
     )
 
 

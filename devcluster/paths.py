@@ -127,5 +127,9 @@ class ClusterPaths:
     def certificate(self, name: str) -> Path:
         return self.pki / f"{name}.crt"
 
+    @property
+    def service_account_public_key(self) -> Path:
+        return self.pki / "service-account.pub"
+
     def component_kubeconfig(self, component: str) -> Path:
         return self.config / f"{component}.kubeconfig"

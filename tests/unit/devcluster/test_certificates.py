@@ -1,5 +1,7 @@
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from devcluster import certificates
@@ -24,6 +26,54 @@ def test_a_new_address_renews_only_what_serves_it(full: Layout) -> None:
 def test_a_damaged_key_is_replaced(full: Layout) -> None:
     full.paths.key("admin").write_text("not a key")
     assert certificates.ensure(full.paths, full.leaves(), NOW) == ["admin"]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:60])
+
+
+@pytest.mark.parametrize("kind", ["key", "crt"])
+@pytest.mark.parametrize("name", ["admin", "apiserver", "kubelet"])
+def test_what_was_cut_off_is_made_anew_and_nothing_else(full: Layout, name: str, kind: str) -> None:
+    cut(full.paths.pki / f"{name}.{kind}")
+    assert certificates.ensure(full.paths, full.leaves(), NOW) == [name]
+    assert certificates.ensure(full.paths, full.leaves(), NOW) == []
+
+
+def test_a_key_that_is_not_the_certificates_is_noticed(full: Layout) -> None:
+    full.paths.key("admin").write_bytes(full.paths.key("scheduler").read_bytes())
+    assert certificates.ensure(full.paths, full.leaves(), NOW) == ["admin"]
+
+
+@pytest.mark.parametrize("kind", ["key", "crt"])
+def test_a_damaged_authority_takes_along_what_it_issued(full: Layout, kind: str) -> None:
+    cut(full.paths.pki / f"ca.{kind}")
+    issued = {leaf.name for leaf in full.leaves() if leaf.authority == "ca"}
+    written = certificates.ensure(full.paths, full.leaves(), NOW)
+    assert set(written) == {"ca", *issued}
+    assert "copies of its kubeconfig" in certificates.follows(written)[0]
+
+
+def test_a_certificate_of_a_former_authority_is_replaced(full: Layout) -> None:
+    former = full.paths.certificate("admin").read_bytes(), full.paths.key("admin").read_bytes()
+    cut(full.paths.key("ca"))
+    certificates.ensure(full.paths, full.leaves(), NOW)
+    full.paths.certificate("admin").write_bytes(former[0])
+    full.paths.key("admin").write_bytes(former[1])
+    assert certificates.ensure(full.paths, full.leaves(), NOW) == ["admin"]
+
+
+def test_the_key_of_tokens_is_replaced_only_where_it_is_damaged_itself(full: Layout) -> None:
+    key, public = full.paths.key("service-account"), full.paths.service_account_public_key
+    before = key.read_bytes(), public.read_bytes()
+    cut(public)
+    assert certificates.ensure(full.paths, full.leaves(), NOW) == []
+    assert (key.read_bytes(), public.read_bytes()) == before
+    cut(key)
+    written = certificates.ensure(full.paths, full.leaves(), NOW)
+    assert written == ["service-account"]
+    assert "pods get new tokens" in certificates.follows(written)[0]
+    assert public.read_bytes() != before[1]
 
 
 def test_keys_are_for_their_owner_only_and_identities_are_kubernetes_own(full: Layout) -> None:
