@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
-from footplate.api import TrainingJob, duration
+from footplate.api import TrainingJob, duration, quantity
 from footplate.api.meta import Wire
 from footplate.api.trainingjob import JobPhase, Straggler
 from footplate.api.usage import Holder, Pool, Usage, Waiter
@@ -82,6 +83,9 @@ def what_if(
     if over is not None:
         sentence = f"It would wait for quota: {over.used} of {over.hard} {over.resource} are in use."
         action: str | None = "stop or delete something of the team, or ask for a larger quota"
+        if _wanted(job, over) > quantity.parse(over.hard):
+            sentence = f"It would wait for a larger quota: the team may have {over.hard} {over.resource} in all."
+            action = "ask for less, or ask a platform engineer for a larger quota"
     elif fits and not any(_competes(w, job) for w in ahead):
         sentence, action = "It would start at once.", None
     else:
@@ -142,8 +146,6 @@ def _never(
 
 
 def units(job: TrainingJob) -> int:
-    from footplate.api import quantity
-
     gpu = job.spec.resources.gpu
     return gpu.count if gpu else max(1, int(quantity.parse(job.spec.resources.cpu).to_integral_value("ROUND_UP")))
 
@@ -180,8 +182,12 @@ def _competes(waiter: Waiter, job: TrainingJob) -> bool:
 
 
 def _exceeds(job: TrainingJob, quota: Quota) -> bool:
-    from footplate.api import quantity
+    wanted = _wanted(job, quota)
+    return wanted > 0 and quantity.parse(quota.used) + wanted > quantity.parse(quota.hard)
 
+
+def _wanted(job: TrainingJob, quota: Quota) -> Decimal:
+    """Of what the quota counts."""
     spec = job.spec.resources
     each = {
         "requests.cpu": spec.cpu,
@@ -192,10 +198,7 @@ def _exceeds(job: TrainingJob, quota: Quota) -> bool:
     }
     if spec.gpu:
         each["requests.nvidia.com/gpu"] = str(spec.gpu.count)
-    if quota.resource not in each:
-        return False
-    wanted = quantity.parse(each[quota.resource]) * job.spec.nodes
-    return quantity.parse(quota.used) + wanted > quantity.parse(quota.hard)
+    return quantity.parse(each.get(quota.resource, "0")) * job.spec.nodes
 
 
 def _advice(job: TrainingJob, pools: tuple[Pool, ...], usage: Usage) -> str | None:

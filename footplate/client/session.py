@@ -74,6 +74,7 @@ class Session:
         self._wanted = team
         self._platform: asyncio.Future[Platform] | None = None
         self._team: Team | None = None
+        self._own: asyncio.Future[tuple[Team, ...]] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -160,6 +161,16 @@ class Session:
         return await self._mine(platform.teams)
 
     async def _mine(self, every: tuple[Team, ...]) -> tuple[Team, ...]:
+        """Asked once: it is a question for each team."""
+        if self._own is None:
+            self._own = asyncio.ensure_future(self._ask_for_mine(every))
+        try:
+            return await asyncio.shield(self._own)
+        except BaseException:
+            self._own = None
+            raise
+
+    async def _ask_for_mine(self, every: tuple[Team, ...]) -> tuple[Team, ...]:
         answers = await asyncio.gather(*(self._may_use(team) for team in every))
         return tuple(team for team, allowed in zip(every, answers, strict=True) if allowed)
 

@@ -126,7 +126,7 @@ class Applier:
 def unlabelled(child: Child, found: Metadata) -> Refusal | None:
     """Without our labels no watch shows it to us."""
     wanted: dict[str, str] = (child.body or {}).get("metadata", {}).get("labels", {})
-    lost = [f"{name}={value}" for name, value in wanted.items() if found.labels.get(name) != value]
+    lost = lost_labels(wanted, found)
     if not lost:
         return None
     return Refusal(
@@ -135,6 +135,11 @@ def unlabelled(child: Child, found: Metadata) -> Refusal | None:
         "or delete it.",
         final=False,
     )
+
+
+def lost_labels(wanted: Mapping[str, str], found: Metadata) -> list[str]:
+    """As `name=value`."""
+    return [f"{name}={value}" for name, value in wanted.items() if found.labels.get(name) != value]
 
 
 def name_taken(resource: Resource, found: Metadata) -> Refusal:

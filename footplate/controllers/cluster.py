@@ -193,6 +193,8 @@ class JobSpec(Seen, frozen=True):
 
 
 class JobStatus(Seen, frozen=True):
+    active: int = 0
+    """Pods that run or wait."""
     conditions: tuple[PodCondition, ...] = ()
     start_time: datetime | None = None
     completion_time: datetime | None = None

@@ -14,6 +14,7 @@ from footplate.controllers.refusal import Refusal
 Amounts = dict[str, Decimal]
 
 _WORDS = {"cpu": "CPU", "nvidia.com/gpu": "GPU", "pods": "pod", "persistentvolumeclaims": "volume claim"}
+_LARGER = "ask for less, or ask a platform engineer for a larger quota (footplate:teams in the stack's configuration)"
 _ACTION = "stop or delete a workspace or a job of the team, or ask for a larger quota"
 
 
@@ -38,7 +39,7 @@ def of_claim(spec: Mapping[str, Any]) -> Amounts:
 
 
 def shortage(asked: Amounts, quotas: Iterable[Quota]) -> Refusal | None:
-    """The first resource that does not fit; final where it would not fit an empty team either."""
+    """The first resource that does not fit. A quota can be raised: even one that is too small in all is waited for."""
     for quota in quotas:
         if quota.spec.scopes or quota.spec.scope_selector:
             continue  # which pods it counts is the API server's to say
@@ -49,8 +50,8 @@ def shortage(asked: Amounts, quotas: Iterable[Quota]) -> Refusal | None:
             hard, used = quantity.parse(limit), quantity.parse(quota.status.used.get(name, "0"))
             asks, has = _amount(name, want), _amount(name, hard)
             if want > hard:
-                text = f"It asks for {asks}, but its team's quota is {has} in all: ask for less, or for a larger quota."
-                return Refusal("QuotaTooSmall", text)
+                text = f"It waits for a larger quota: it asks for {asks}, and its team's quota is {has} in all."
+                return Refusal("QuotaTooSmall", text, final=False, action=_LARGER)
             if used + want > hard:
                 text = f"It waits for quota: it asks for {asks}, and too much of its team's {has} is in use."
                 return Refusal("QuotaExceeded", text, final=False, action=_ACTION)

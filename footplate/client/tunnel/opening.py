@@ -49,6 +49,7 @@ async def ensure(session: Session, workspace: Workspace) -> Open:
     file = _file(session, workspace)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _START
+    damaged = 0
     while True:
         lock = records.acquire(file)
         if lock is not None:
@@ -58,6 +59,8 @@ async def ensure(session: Session, workspace: Workspace) -> Open:
             if record.uid == workspace.metadata.uid and await answers(record.port, _ANSWER_AGAIN):
                 return Open(record.port, record.pid, reused=True)
             await _end(file, record)
+        elif record is None and (damaged := damaged + 1) > 1 and (holder := _holder(file)) is not None:
+            await _end(file, holder)
         elif loop.time() > deadline:
             raise FootplateError(
                 f"Another command has been opening workspace {workspace.metadata.name} for {_START:g} s.",
@@ -206,8 +209,10 @@ def _log(file: Path) -> str:
 async def close(session: Session, namespace: str, workspace: str) -> bool:
     """False where none was open. The port stays the workspace's."""
     file = records.path(session.connection.server, namespace, workspace, session.environ)
-    record = records.read(file)
-    if record is None or not records.alive(file):
+    if not records.alive(file):
+        return False
+    record = records.read(file) or _holder(file)
+    if record is None:
         return False
     await _end(file, record)
     return True
@@ -232,6 +237,10 @@ async def close_all(environ: Mapping[str, str] = os.environ, *, server: str | No
         for path in (file, log_file(file)):
             path.unlink(missing_ok=True)
     for file in records.damaged(environ):
+        holder = _holder(file) if records.alive(file) else None
+        if holder is not None:
+            await _end(file, holder)
+            count += 1
         if not records.alive(file):
             for path in (file, log_file(file)):
                 path.unlink(missing_ok=True)
@@ -245,6 +254,15 @@ def find(session: Session, workspace: Workspace) -> int | None:
     if record is None or record.uid != workspace.metadata.uid or not records.alive(file):
         return None
     return record.port
+
+
+def _holder(file: Path) -> Record | None:
+    """The process that holds a record which cannot be read: its command line names the file."""
+    for process in psutil.process_iter(["cmdline", "create_time"]):
+        words: list[str] = process.info["cmdline"] or []
+        if _MODULE in words and str(file) in words:
+            return Record("", "", "", "", 0, process.pid, process.info["create_time"])
+    return None
 
 
 async def _end(file: Path, record: Record) -> None:

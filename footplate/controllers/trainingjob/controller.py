@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-import msgspec
-
 from footplate.api import Environment, TrainingJob, labels
 from footplate.api.trainingjob import JobPhase, TrainingJobStatus
 from footplate.controllers import caches, cluster, kinds, loop
@@ -19,7 +17,7 @@ from footplate.controllers.cluster import Metadata
 from footplate.controllers.collector.heartbeats import Heartbeats
 from footplate.controllers.failure.nodes import gpu_trouble, lost, reclaimed
 from footplate.controllers.loop import Refusals, Said, Shared
-from footplate.controllers.trainingjob import contention, hanging
+from footplate.controllers.trainingjob import asked, contention, hanging
 from footplate.controllers.trainingjob.attempts import removal
 from footplate.controllers.trainingjob.contention import Running
 from footplate.controllers.trainingjob.desired import desired
@@ -41,11 +39,6 @@ HOLD = 5.0
 
 T = TypeVar("T", cluster.Job, cluster.Pod, cluster.PodGroup, cluster.Bare)
 Labelled = cluster.Job | cluster.Pod | cluster.PodGroup | cluster.Bare
-
-
-class _Event(msgspec.Struct):
-    message: str = ""
-    reason: str = ""
 
 
 class TrainingJobController:
@@ -194,17 +187,19 @@ class TrainingJobController:
         jobs = _by_attempt(c.jobs.store.by_index(caches.BY_JOB, index), uid)
         batch = jobs.get(current(job))
         pods = _pods_by_attempt(job, jobs, c.pods.store.by_index(caches.BY_JOB, index))
+        ranks, client = pods.get(current(job), ()), self._shared.client
         return Observed(
             facts=c.facts(job.metadata.namespace, job.spec.datasets),
             jobs=jobs,
             pods=pods,
             groups=_by_attempt(c.pod_groups.store.by_index(caches.BY_JOB, index), uid),
             services=_by_attempt(c.services.store.by_index(caches.BY_JOB, index), uid),
-            nodes=self._nodes_of(pods.get(current(job), ())),
+            nodes=self._nodes_of(ranks),
             admission=_first(c.admissions.store.by_index(caches.BY_OWNER, batch.metadata.uid)) if batch else None,
             claimed_by=self._claimed_by(job, now),
             holds_for=self._holds_for(job, now),
-            pods_refused=await self._pods_refused(job, batch, len(pods.get(current(job), ())), now),
+            pods_refused=await asked.pods_refused(client, job, batch, len(ranks), now, self._bounds.pods_created),
+            unseen=await asked.unseen(client, job, batch, ranks),
             refused=self._refusals.standing(job.metadata),
             bounds=self._bounds,
             pulse=self._heartbeats.heard(batch.metadata.uid) if batch else SILENT,
@@ -214,23 +209,6 @@ class TrainingJobController:
     def _nodes_of(self, pods: tuple[cluster.Pod, ...]) -> dict[str, cluster.Node | None]:
         names = {pod.spec.node_name for pod in pods if pod.spec.node_name}
         return {name: self._caches.nodes.store.get(Key("", name)) for name in names}
-
-    async def _pods_refused(self, job: TrainingJob, batch: cluster.Job | None, pods: int, now: datetime) -> str | None:
-        """What the Job's controller says where its pods are not made: asked only then, because only events tell."""
-        if (
-            batch is None
-            or batch.spec.suspend
-            or pods >= (batch.spec.completions or job.spec.nodes)
-            or batch.condition("FailureTarget")
-        ):
-            return None
-        if batch.condition("Complete") or batch.condition("Failed") or batch.metadata.creation_timestamp is None:
-            return None
-        if now - batch.metadata.creation_timestamp < self._bounds.pods_created:
-            return None
-        about = {"involvedObject.uid": batch.metadata.uid, "reason": "FailedCreate"}
-        listing = await self._shared.client.list(kinds.CORE_EVENT, job.metadata.namespace, fields=about, type=_Event)
-        return listing.items[-1].message.rstrip(".") if listing.items else None
 
     # What changed, and whom it concerns.
 

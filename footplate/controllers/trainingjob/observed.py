@@ -32,6 +32,8 @@ class Observed:
     """The job for which it made room and which has not taken it yet."""
     pods_refused: str | None = None
     """Why the Job's controller cannot make its pods, where that has been asked."""
+    unseen: str | None = None
+    """A clause on ranks that run and are not among `pods`."""
     refused: Refusal | None = None
     """The API server did not take a child, and the next try is not yet due."""
     bounds: Bounds = field(default_factory=Bounds)

@@ -40,7 +40,7 @@ class Form:
 
 def batch_job(job: TrainingJob, number: int, form: Form) -> Json:
     name, nodes, queueing = attempt_name(job, number), form.nodes, form.queueing
-    ours = _labels(job, number)
+    ours = marks(job, number)
     pod = pod_spec(job, number, form)
     described_pod: Json = {"labels": ours}
     if annotations := gpus.fabric(job.spec.resources.gpu, nodes, form.platform).annotations:
@@ -72,7 +72,7 @@ def service(job: TrainingJob, number: int) -> Json:
         "selector": {labels.JOB: job.metadata.name, labels.ATTEMPT: str(number)},
         "ports": [{"name": "rendezvous", "port": MASTER_PORT}],
     }
-    return {"metadata": metadata(name, job.metadata, "TrainingJob", _labels(job, number)), "spec": spec}
+    return {"metadata": metadata(name, job.metadata, "TrainingJob", marks(job, number)), "spec": spec}
 
 
 def pod_group(job: TrainingJob, number: int, nodes: int) -> Json:
@@ -81,7 +81,7 @@ def pod_group(job: TrainingJob, number: int, nodes: int) -> Json:
         "disruptionMode": {"all": {}},
         "priorityClassName": priority_class(job.spec.priority),
     }
-    described = metadata(attempt_name(job, number), job.metadata, "TrainingJob", _labels(job, number))
+    described = metadata(attempt_name(job, number), job.metadata, "TrainingJob", marks(job, number))
     return {"metadata": described, "spec": spec}
 
 
@@ -226,7 +226,7 @@ def _code(job: TrainingJob) -> dict[str, str]:
     return {"FOOTPLATE_CODE_URI": job.spec.code.uri} if job.spec.code else {}
 
 
-def _labels(job: TrainingJob, number: int) -> dict[str, str]:
+def marks(job: TrainingJob, number: int) -> dict[str, str]:
     name = job.metadata.name
     more = {labels.JOB: name, labels.ATTEMPT: str(number)}
     return labelled("job", name, team_of(job.metadata.namespace), job.spec.owner, **more)

@@ -291,7 +291,8 @@ def _under_way(job: TrainingJob, observed: Observed, attempts: tuple[Attempt, ..
     if sum(fates.running(pod) or pod.status.phase == "Succeeded" for pod in pods) >= nodes:
         return Verdict(JobPhase.RUNNING, "Running", _running_text(nodes), attempts, True)
     if job.status.phase is JobPhase.RUNNING and last_is(job, attempts):
-        return Verdict(JobPhase.RUNNING, "Running", _running_text(nodes), attempts, True)
+        text = f"It is running, but {observed.unseen}." if observed.unseen else _running_text(nodes)
+        return Verdict(JobPhase.RUNNING, "Running", text, attempts, True)
     if observed.pods_refused is not None and len(pods) < nodes:
         text = f"Kubernetes cannot make its pods: {observed.pods_refused}."
         return Verdict(JobPhase.QUEUED, "PodsRefused", text, attempts)

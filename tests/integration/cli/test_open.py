@@ -171,6 +171,22 @@ def test_one_that_was_killed_leaves_a_record_that_the_next_replaces(
     assert get(first)[0] == 200
 
 
+def test_one_whose_record_was_cut_off_is_replaced_at_once(
+    footplate: Footplate, workspace: PlayedWorkspace, tmp_path: Path
+) -> None:
+    first = opened(footplate, workspace)
+    pid = int(str(record(tmp_path)["pid"]))
+    (file,) = (tmp_path / "data" / "tunnels").glob("*.json")
+    cut = file.read_bytes()[:20]
+    os.truncate(file, 20)
+    assert opened(footplate, workspace) == first
+    assert gone(pid)
+    pid = int(str(record(tmp_path)["pid"]))
+    file.write_bytes(cut)
+    assert footplate("workspace", "close", workspace.name).code == 0
+    assert gone(pid)
+
+
 def test_one_that_hangs_is_replaced(footplate: Footplate, workspace: PlayedWorkspace, tmp_path: Path) -> None:
     first = opened(footplate, workspace)
     pid = int(str(record(tmp_path)["pid"]))

@@ -140,6 +140,23 @@ async def test_a_store_that_is_away_is_tried_again(place: Place, node: Kubelet) 
     assert cause.class_ is CauseClass.INFRA
 
 
+async def test_a_rank_that_lost_its_labels_is_named(place: Place) -> None:
+    await place.job("train", nodes=2)
+    await place.until_job("train", phase(JobPhase.RUNNING))
+    pod = await pod_of(place, "train", 1, 0)
+    found = await place.client.get(kinds.POD, pod, place.namespace)
+    ours = {name: value for name, value in found["metadata"]["labels"].items() if "kubernetes.io/job" not in name}
+    without = {name: None for name in ours if not name.startswith("batch.") and name != "controller-uid"}
+    await place.client.patch(kinds.POD, pod, {"metadata": {"labels": without}}, place.namespace)
+    job = await place.until_job("train", lambda j: "has lost labels" in (j.status.message or ""))
+    assert (job.status.message or "").startswith(f"It is running, but pod {pod} has lost labels of Footplate's: set ")
+    assert "footplate.dev/job=train" in (job.status.message or "")
+    assert job.status.phase is JobPhase.RUNNING
+    again = {name: ours[name] for name in without}
+    await place.client.patch(kinds.POD, pod, {"metadata": {"labels": again}}, place.namespace)
+    await place.until_job("train", lambda j: j.status.message == "It is running on 2 nodes.")
+
+
 async def test_a_job_is_cancelled(place: Place) -> None:
     await place.job("train", nodes=2)
     await place.until_job("train", phase(JobPhase.RUNNING))

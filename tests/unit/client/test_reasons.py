@@ -132,6 +132,8 @@ def test_what_if_without_gpus_nodes_with_gpus_count_too() -> None:
 def test_what_if_the_team_has_no_quota_left() -> None:
     found = what_if(job(nodes=1), Usage((H100,)), (Quota("requests.nvidia.com/gpu", "16", "12"),))
     assert found.sentence == "It would wait for quota: 12 of 16 requests.nvidia.com/gpu are in use."
+    found = what_if(job(nodes=1), Usage((H100,)), (Quota("requests.nvidia.com/gpu", "0", "0"),))
+    assert found.sentence == "It would wait for a larger quota: the team may have 0 requests.nvidia.com/gpu in all."
 
 
 def test_why_it_died_and_what_follows() -> None:
