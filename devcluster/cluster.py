@@ -171,22 +171,30 @@ def program(name: str, environment: Mapping[str, str] = os.environ) -> Path:
 def import_image(name: str, archive: Path, *, environment: Mapping[str, str] = os.environ) -> None:
     """Load an OCI or Docker archive onto the node; pods find it by the name that the archive gives it."""
     place = cluster_paths(name, environment)
-    specs.read(place.spec, name)
+    _require_node(place, name)
     inside.import_image(place, program("ctr", environment), host.look(place.root).snapshotter, archive)
 
 
 def images(name: str, *, environment: Mapping[str, str] = os.environ) -> frozenset[str]:
     """References of the images on the node."""
     place = cluster_paths(name, environment)
-    specs.read(place.spec, name)
+    _require_node(place, name)
     return inside.images(place, program("ctr", environment))
 
 
 def inside_command(name: str, arguments: Sequence[str], *, environment: Mapping[str, str] = os.environ) -> list[str]:
     """The same command in the network and mount namespaces of the cluster's node; raises NotRunning."""
     place = cluster_paths(name, environment)
-    specs.read(place.spec, name)
+    _require_node(place, name)
     return inside.command(place, arguments)
+
+
+def _require_node(place: ClusterPaths, name: str) -> None:
+    if specs.read(place.spec, name).profile == "api":
+        raise UsageError(
+            f"cluster {name!r} has no node of its own: its profile is api",
+            "real pods need a cluster of profile full, and root: footplate cluster start --name OTHER --profile full",
+        )
 
 
 def gpus(name: str, *, environment: Mapping[str, str] = os.environ) -> list[SimulatedGpu]:

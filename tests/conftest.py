@@ -19,6 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 from devcluster import artifacts, build, cluster, paths
 from devcluster.object_store import ObjectStore
 from devcluster.progress import ConsoleProgress
+from tests import leftovers
 
 FOLDER_MARKERS = {"integration": "api", "node": "full"}
 #: Folders whose tests run one after the other on one worker, where there are several (`pytest -n 2`): they share a
@@ -44,6 +45,14 @@ class ByCluster(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByCluster:
     config.option.loadscopereorder = False  # those with clusters come first: they take longest
     return ByCluster(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test writes into the data directory of the user who runs it."""
+    if not hasattr(config, "workerinput"):
+        lock = leftovers.begin()
+        config.add_cleanup(lambda: leftovers.end(leftovers.directory(), lock))
+    os.environ["FOOTPLATE_DATA"] = str(leftovers.fresh("user"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,13 +99,13 @@ class NodeCluster:
 
 
 @pytest.fixture(scope="session")
-def node_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
+def node_cluster() -> Iterator[NodeCluster]:
     if given := os.environ.get("FOOTPLATE_TEST_NODE_CLUSTER"):
         home = Path(given).absolute().parent
         environment = {**os.environ, "FOOTPLATE_DATA": str(home.parents[1])}
         yield _node_cluster(cluster.running(home.name, environment=environment), environment)
         return
-    environment = {**os.environ, "FOOTPLATE_DATA": str(tmp_path_factory.mktemp("data"))}
+    environment = {**os.environ, "FOOTPLATE_DATA": str(leftovers.fresh("node"))}
     started = cluster.start("test", {"profile": "full", "gpus": "H100:4"}, environment=environment)
     try:
         yield _node_cluster(started, environment)
@@ -110,11 +119,11 @@ def _node_cluster(found: cluster.Running, environment: Mapping[str, str]) -> Nod
 
 
 @pytest.fixture(scope="session")
-def api_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiCluster]:
+def api_cluster() -> Iterator[ApiCluster]:
     if given := running_cluster("FOOTPLATE_TEST_CLUSTER"):
         yield given
         return
-    environment = {**os.environ, "FOOTPLATE_DATA": str(tmp_path_factory.mktemp("data"))}
+    environment = {**os.environ, "FOOTPLATE_DATA": str(leftovers.fresh("api"))}
     changes = {"profile": "api", "kwok_nodes": 3, "kwok_gpus": "H100:8"}
     started = cluster.start("test", changes, environment=environment)
     try:

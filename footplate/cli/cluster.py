@@ -286,7 +286,11 @@ def gpu_list(name: NameOption = "default", output: OutputOption = Output.TABLE) 
         Column("resource", lambda gpu: gpu.resource),
         Column("id", lambda gpu: gpu.id),
     ]
-    print_list(cluster.gpus(name), columns, output)
+    found = cluster.gpus(name)
+    if not found and output is Output.TABLE:
+        note(f"Cluster {name} has no real node with simulated GPUs; --gpu H100:4 at its start gives it some (profile full).")
+        return
+    print_list(found, columns, output)
 
 
 def _health(gpu: SimulatedGpu) -> str:

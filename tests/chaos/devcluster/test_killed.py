@@ -14,6 +14,7 @@ from devcluster import addresses, cgroups, cluster, oci, processes, report
 from devcluster.apiclient import ApiClient
 from devcluster.paths import ClusterPaths
 from devcluster.processes import SENTINEL, SUPERVISOR, Process
+from tests.leftovers import fresh
 
 pytestmark = pytest.mark.node
 
@@ -36,8 +37,8 @@ BYSTANDER = "/api/v1/namespaces/default/pods/bystander"
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    environment = {**os.environ, "FOOTPLATE_DATA": str(tmp_path_factory.mktemp("chaos"))}
+def environment() -> Iterator[dict[str, str]]:
+    environment = {**os.environ, "FOOTPLATE_DATA": str(fresh("chaos"))}
     start(environment)
     try:
         place = cluster.cluster_paths(NAME, environment)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from devcluster import addresses, cgroups, cluster
+from tests.leftovers import fresh
 from tests.platform_command import Command
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(1500)]
@@ -21,8 +22,8 @@ MOMENTS = (2.0, 9.0, 20.0, 35.0)
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    environment = {**os.environ, "FOOTPLATE_DATA": str(tmp_path_factory.mktemp("killed"))}
+def environment() -> Iterator[dict[str, str]]:
+    environment = {**os.environ, "FOOTPLATE_DATA": str(fresh("killed"))}
     yield environment
     if cluster.exists(NAME, environment=environment):
         cluster.delete(NAME, environment=environment)

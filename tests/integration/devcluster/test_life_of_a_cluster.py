@@ -14,6 +14,7 @@ import pytest
 from devcluster import addresses, cluster, processes
 from devcluster.apiclient import ApiClient
 from footplate.cli.exit_codes import ExitCode
+from tests.leftovers import fresh
 
 Result = subprocess.CompletedProcess[str]
 
@@ -42,8 +43,8 @@ class Command:
 
 
 @pytest.fixture
-def footplate(tmp_path: Path) -> Iterator[Command]:
-    command = Command(tmp_path)
+def footplate() -> Iterator[Command]:
+    command = Command(fresh("life"))
     yield command
     if cluster.exists("life", environment=command.environment):
         cluster.delete("life", environment=command.environment)

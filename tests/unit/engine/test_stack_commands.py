@@ -44,7 +44,7 @@ def test_a_stack_comes_up_is_asked_and_goes(data: dict[str, str]) -> None:
 
     up = footplate(data, "up", "--yes")
     assert up.returncode == 0, up.stderr
-    assert up.stdout == "hidden: [secret]\nlabel: outer-inner-label\n", "outputs alone are on stdout"
+    assert up.stdout == "hidden  [secret]\nlabel   outer-inner-label\n", "outputs alone are on stdout"
     assert "3 created" in up.stderr
     assert "hunter2" not in up.stdout + up.stderr
 
