@@ -183,6 +183,15 @@ class Cause(Wire, frozen=True):
     preempted_by: Annotated[str, Meta(description="namespace/name of the job for which it made room.")] = ""
 
 
+class Machine(Wire, frozen=True):
+    """Nodes of one kind. `type`: of the cloud; empty where the node does not say."""
+
+    type: str = ""
+    region: str = ""
+    market: Annotated[str, Meta(description="on-demand, spot, flex-start, capacity-block or reserved.")] = "on-demand"
+    count: int = 1
+
+
 class Attempt(Wire, frozen=True):
     """Immutable once ``end`` is set."""
 
@@ -199,6 +208,7 @@ class Attempt(Wire, frozen=True):
     log_uri: Annotated[
         str | None, Meta(description="Where its logs, metrics and artifacts are kept; they outlive its pods.")
     ] = None
+    machines: Annotated[tuple[Machine, ...], Meta(description="What it ran on, for what it cost.")] = ()
     slow_nodes: Annotated[
         tuple[str, ...], Meta(description="Nodes whose ranks were slower than the others for long.")
     ] = ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from footplate.cli.progress import Live
     from footplate.client.reports import GoodputRow
     from footplate.client.session import Session
+    from footplate.client.spending import Spending
 
 app = group("Reports: what the time and the GPUs of jobs went into.")
 
@@ -99,6 +102,62 @@ def usage(
         column("Node hours", lambda row: f"{row.node_hours:.2f}"),
     )
     print_list(rows, columns, output)
+
+
+@app.command()
+def cost(
+    by: By = "job",
+    since: Since = "7d",
+    all_teams: AllTeamsOption = False,
+    prices: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--prices", metavar="FILE", help="Prices that win over the list prices; FOOTPLATE_PRICES counts too."
+        ),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+    team: TeamOption = None,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """What jobs cost, by the machines they ran on and the price table; what has no price is named, and in no sum."""
+    from footplate.client import spending
+    from footplate.client.spending import CostRow
+    from footplate.costs.prices import load
+
+    own = [Path(path)] if (path := os.environ.get("FOOTPLATE_PRICES")) else []
+    table = load([*own, *(prices or ())])
+    now = datetime.now(UTC)
+    start = moment("--since", since)
+    jobs = _jobs(Where(team, context, kubeconfig), all_teams, start, by)
+    found = spending.spending(jobs, by, start, now, table)
+    column = Column[CostRow]
+    columns = (
+        column(by, lambda row: row.name),
+        column("Jobs", lambda row: row.jobs),
+        column("GPU hours", lambda row: f"{row.gpu_hours:.2f}"),
+        column("Node hours", lambda row: f"{row.node_hours:.2f}"),
+        column("USD", lambda row: "no price" if row.usd is None and row.unpriced else f"{row.usd or 0.0:.2f}"),
+        column("Not priced", lambda row: "; ".join(f"{what}: {hours:g} h" for what, hours in row.unpriced.items())),
+    )
+    print_list(found.rows, columns, output)
+    if output is Output.TABLE:
+        _explain_cost(found)
+
+
+def _explain_cost(found: Spending) -> None:
+    from footplate.client import spending
+
+    total, missing = spending.priced(found.rows), spending.unpriced(found.rows)
+    if total is not None and len(found.rows) > 1:
+        note(f"together {total:.2f} USD{', without what is not priced' if missing else ''}")
+    for text in found.notes:
+        note(text)
+    if found.prices:
+        dates = sorted(price.date.isoformat() for price in found.prices)
+        note(f"list prices of {dates[0]} to {dates[-1]}, without discounts, traffic and storage: docs/costs.md")
+    if missing:
+        note(f"no price is known of {', '.join(missing)}: give one with --prices (docs/costs.md)")
 
 
 def _jobs(where: Where, all_teams: bool, start: datetime, by: str) -> list[TrainingJob]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from footplate.api import TrainingJob
 from footplate.api.meta import Wire
-from footplate.api.trainingjob import JobPhase
+from footplate.api.trainingjob import Attempt, JobPhase
 from footplate.client.teams import team_of
 
 BY: dict[str, Callable[[TrainingJob], str]] = {
@@ -51,7 +51,7 @@ def since(jobs: Iterable[TrainingJob], start: datetime | None) -> list[TrainingJ
 
 def goodput(jobs: Iterable[TrainingJob], by: str, now: datetime) -> list[GoodputRow]:
     rows: list[GoodputRow] = []
-    for name, members in _groups(jobs, by):
+    for name, members in groups(jobs, by):
         lost: Counter[str] = Counter()
         for job in members:
             lost.update(job.status.goodput.lost_seconds if job.status.goodput else {})
@@ -71,22 +71,27 @@ def goodput(jobs: Iterable[TrainingJob], by: str, now: datetime) -> list[Goodput
 def usage(jobs: Iterable[TrainingJob], by: str, start: datetime | None, now: datetime) -> list[UsageRow]:
     """Of the time since `start`, from each attempt's being made to its end."""
     rows: list[UsageRow] = []
-    for name, members in _groups(jobs, by):
+    for name, members in groups(jobs, by):
         gpu_hours, node_hours = 0.0, 0.0
         for job in members:
             gpus = job.spec.resources.gpu.count if job.spec.resources.gpu else 0
             for attempt in job.status.attempts:
-                if attempt.start is None or (attempt.running is None and attempt.end is None):
-                    continue
-                span = (attempt.end or now) - max(attempt.running or attempt.start, start or attempt.start)
-                hours = max(span, timedelta(0)).total_seconds() / 3600 * attempt.nodes
+                hours = attempt_hours(attempt, start, now) * attempt.nodes
                 node_hours, gpu_hours = node_hours + hours, gpu_hours + hours * gpus
         running = sum(job.status.phase is JobPhase.RUNNING for job in members)
         rows.append(UsageRow(name, len(members), round(gpu_hours, 2), round(node_hours, 2), running))
     return sorted(rows, key=lambda row: (-row.gpu_hours, -row.node_hours, row.name))
 
 
-def _groups(jobs: Iterable[TrainingJob], by: str) -> list[tuple[str, list[TrainingJob]]]:
+def attempt_hours(attempt: Attempt, start: datetime | None, now: datetime) -> float:
+    """Of each of its nodes, since `start`; 0 where it has not run."""
+    if attempt.start is None or (attempt.running is None and attempt.end is None):
+        return 0.0
+    span = (attempt.end or now) - max(attempt.running or attempt.start, start or attempt.start)
+    return max(span, timedelta(0)).total_seconds() / 3600
+
+
+def groups(jobs: Iterable[TrainingJob], by: str) -> list[tuple[str, list[TrainingJob]]]:
     found: dict[str, list[TrainingJob]] = {}
     for job in jobs:
         found.setdefault(BY[by](job), []).append(job)

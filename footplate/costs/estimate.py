@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from footplate.costs import aws, gcp, karpenter
-from footplate.costs.charges import Charge, Finding, Gap, Option, Rule
+from footplate.costs.charges import Charge, Finding, Gap, Rule
 from footplate.costs.planned import Plan, Planned
-from footplate.costs.prices import Market, Price, PriceTable
+from footplate.costs.prices import Price, PriceTable
 
 RULES: Final[Mapping[str, Rule]] = {**aws.RULES, **gcp.RULES, karpenter.NODE_POOL: karpenter.rule}
 _BY_USE: Final = {**aws.BY_USE, **gcp.BY_USE}
 _FREE: Final = (*aws.FREE_MODULES, *gcp.FREE_MODULES, "aws:index/", "gcp:index/")
-_DEARER: Final = {
-    Market.SPOT: "counted at the on-demand price, which spot does not exceed",
-    Market.FLEX_START: "counted at the on-demand price, which flex-start does not exceed",
-    Market.RESERVED: "counted at the on-demand price, which is what a reservation costs, used or not",
-}
-"""Markets whose price the on-demand price bounds, where the table has none of their own."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +149,7 @@ def _price(
     maximums: list[float | None] = []
     unpriced: list[str] = []
     for option in charge.options:
-        price, note = _find(charge, option, table)
+        price, note = table.bounding(charge.cloud, charge.region, option.item, option.market)
         if price is None:
             unpriced.append(f"{option.item} ({option.market})")
             continue
@@ -171,12 +165,3 @@ def _price(
     if minimums:
         bound = None if None in maximums else max(m for m in maximums if m is not None)
         lines.append(Line(resource.urn, charge.what, charge.gpu, min(minimums), bound, notes))
-
-
-def _find(charge: Charge, option: Option, table: PriceTable) -> tuple[Price | None, str]:
-    price = table.find(charge.cloud, charge.region, option.item, option.market)
-    if price is None and option.market in _DEARER:
-        price = table.find(charge.cloud, charge.region, option.item, Market.ON_DEMAND)
-        if price is not None:
-            return price, f"no {option.market} price of {option.item} here: {_DEARER[option.market]}"
-    return price, ""

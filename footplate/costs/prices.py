@@ -33,6 +33,14 @@ class Market(StrEnum):
     RESERVED = "reserved"
 
 
+_DEARER: Final = {
+    Market.SPOT: "counted at the on-demand price, which spot does not exceed",
+    Market.FLEX_START: "counted at the on-demand price, which flex-start does not exceed",
+    Market.RESERVED: "counted at the on-demand price, which is what a reservation costs, used or not",
+}
+"""Markets whose price the on-demand price bounds, where the table has none of their own."""
+
+
 @dataclass(frozen=True)
 class Price:
     """`usd`: of one unit (`hour`, `month`, `GiB-hour`, `GiB-month`), without tax, discounts and traffic."""
@@ -62,6 +70,15 @@ class PriceTable:
     def find(self, cloud: str, region: str, item: str, market: Market) -> Price | None:
         exact = self._prices.get((cloud, region, item, market))
         return exact or self._prices.get((cloud, ANYWHERE, item, market))
+
+    def bounding(self, cloud: str, region: str, item: str, market: Market) -> tuple[Price | None, str]:
+        """Of what has no price of its own, the on-demand price where that bounds it, with a note."""
+        price = self.find(cloud, region, item, market)
+        if price is None and market in _DEARER:
+            price = self.find(cloud, region, item, Market.ON_DEMAND)
+            if price is not None:
+                return price, f"no {market} price of {item} here: {_DEARER[market]}"
+        return price, ""
 
     def machines(self, cloud: str, region: str) -> list[str]:
         """Machine types that have a price in the region."""

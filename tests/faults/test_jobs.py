@@ -7,6 +7,7 @@ A table of the outcomes is printed at the end of the session. Faults of whole no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Interface
@@ -19,7 +20,10 @@ from devcluster import cluster
 from footplate.api import TrainingJob
 from footplate.api.platform import Reporting
 from footplate.api.trainingjob import JobPhase
+from footplate.client.logs.sources import job_lines
+from footplate.client.session import Session
 from footplate.controllers import kinds
+from footplate.kube.errors import NotFound
 from tests.conftest import NodeCluster
 from tests.integration.controllers.conftest import Place
 from tests.node.controllers.test_real_pods import images, place, pytest_collection_finish
@@ -111,6 +115,22 @@ async def succeeded(place: Place, began: float, record: Record, fault: str) -> T
     return job
 
 
+async def without_pods(place: Place) -> None:
+    async with asyncio.timeout(60.0):
+        while found := await place.pods():
+            for pod in found:
+                with contextlib.suppress(NotFound):
+                    await place.client.delete(kinds.POD, pod["metadata"]["name"], place.namespace, grace_seconds=0)
+            await asyncio.sleep(0.5)
+
+
+async def kept(place: Place, **which: int) -> list[bytes]:
+    """Lines of the log, as a member of the team reads them."""
+    environ = {"FOOTPLATE_SYSTEM_NAMESPACE": place.system}
+    async with Session(connection=place.connection, team=place.team, environ=environ) as session:
+        return [line.text async for line in job_lines(session, "train", **which)]
+
+
 def cause(job: TrainingJob) -> tuple[str, str, str | None]:
     found = job.status.attempts[0].cause
     assert found is not None
@@ -135,6 +155,9 @@ async def test_a_rank_that_fails_at_a_step(place: Place, record_property: Record
     assert cause(job) == ("App", "PythonException", "app")
     assert "ValueError: bad batch" in (job.status.attempts[0].cause or job).evidence  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     assert job.status.attempts[0].checkpoint_step == 20, "the agent said so as it ended"
+    await without_pods(place)
+    assert b"ValueError: bad batch" in await kept(place, attempt=1, rank=1)
+    assert b"done at 40" in await kept(place, attempt=2, rank=0)
 
 
 async def test_a_rank_out_of_memory(place: Place, record_property: Record) -> None:

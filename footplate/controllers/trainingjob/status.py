@@ -16,7 +16,7 @@ from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.trainingjob import attempts as tries
 from footplate.controllers.trainingjob import fate as fates
-from footplate.controllers.trainingjob import hanging, ordered, shape, straggling
+from footplate.controllers.trainingjob import hanging, machines, ordered, shape, straggling
 from footplate.controllers.trainingjob.desired import start
 from footplate.controllers.trainingjob.goodput import goodput
 from footplate.controllers.trainingjob.lingering import ending_by_itself, let_go, lingering
@@ -98,6 +98,7 @@ def _noted(
     if not verdict.attempts or verdict.attempts[-1].number != current(job):
         return verdict.attempts
     last = noted(job, verdict.attempts[-1], _pods(job, observed), verdict.phase, now, far, observed.pulse)
+    last = machines.noted(last, _pods(job, observed), observed.nodes)
     if last.end is None:
         last = straggling.blamed(last, slow, observed.bounds, now)
     return _replace_last(verdict.attempts, last)

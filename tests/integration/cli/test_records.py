@@ -228,3 +228,17 @@ def test_a_purge_removes_all_that_the_job_left(
     environment = {**os.environ, "AWS_ENDPOINT_URL": platform.store, "AWS_REGION": "us-east-1"}
     assert Store(job.uri(1), environment).list() == []
     assert Store(other.uri(1), environment).list() != []
+
+
+def test_what_jobs_cost_is_never_said_to_be_nothing_where_no_price_is_known(
+    footplate: Footplate, kubelet: Kubelet
+) -> None:
+    job = PlayedJob(kubelet)
+    attempt = {"number": 1, "start": "2026-01-01T00:00:00Z", "running": "2026-01-01T00:00:00Z"}
+    job.status("Running", attempts=[attempt])
+    shown = footplate("report", "cost", "--since", "1h")
+    assert shown.code == 0, shown.err
+    row = next(line for line in shown.out.splitlines() if job.name in line)
+    assert "no price" in row
+    assert "nodes that name no machine type: 1 h" in row
+    assert "no price is known of nodes that name no machine type" in shown.err

@@ -26,6 +26,9 @@ def test_it_ends_with_a_notebook_run_and_a_trained_classifier(platform: str, foo
     result = json.loads(next(line[line.index("{") :] for line in reversed(lines) if '"accuracy"' in line))
     assert result["processes"] == 4
     assert result["accuracy"] > 0.9
+    rows = as_json(footplate("job", "metrics", "demo-digits", "-o", "json"))
+    assert rows[-1]["step"] > rows[0]["step"]
+    assert any("loss" in row for row in rows)
     url = re.search(r"(http://127\.0\.0\.1:\d+)/lab/tree/first-steps\.ipynb\?token=(\w+)", platform)
     assert url, platform
     request = urllib.request.Request(
