@@ -124,11 +124,11 @@ async def without_pods(place: Place) -> None:
             await asyncio.sleep(0.5)
 
 
-async def kept(place: Place, **which: int) -> list[bytes]:
+async def kept(place: Place, attempt: int, rank: int) -> list[bytes]:
     """Lines of the log, as a member of the team reads them."""
     environ = {"FOOTPLATE_SYSTEM_NAMESPACE": place.system}
     async with Session(connection=place.connection, team=place.team, environ=environ) as session:
-        return [line.text async for line in job_lines(session, "train", **which)]
+        return [line.text async for line in job_lines(session, "train", attempt=attempt, rank=rank)]
 
 
 def cause(job: TrainingJob) -> tuple[str, str, str | None]:
