@@ -68,10 +68,15 @@ def _options(given: argparse.Namespace) -> Options:
         start=given.start_timeout,
         early=given.early,
         stop=given.stop_timeout,
+        last_words=given.last_words,
         node_lost=given.node_lost,
         failed_starts=given.failed_starts,
         first_delay=given.first_delay,
         longest_delay=given.longest_delay,
+        first_step=given.first_step,
+        dump=given.dump,
+        progress=given.progress,
+        straggling=given.straggling,
     )
     options = replace(
         options, port=given.port, collector_port=given.collector_port, workers=given.workers, bounds=bounds
@@ -122,6 +127,10 @@ def _parser() -> argparse.ArgumentParser:
     span("--early", bounds.early, "what ends sooner after its start counts as a failed start")
     span("--first-delay", bounds.first_delay, "before the start after a failed one; doubles with each")
     span("--longest-delay", bounds.longest_delay, "at most before a start")
+    span("--first-step", bounds.first_step, "without a step while a job starts or saves, before it may be hung")
+    span("--dump", bounds.dump, "for the stacks of a hung attempt, before it is ended")
+    span("--progress", bounds.progress, "between two writes of a job's steps to its status")
+    span("--straggling", bounds.straggling, "of a rank, before its node is taken to be at fault")
     add(
         "--failed-starts",
         type=int,

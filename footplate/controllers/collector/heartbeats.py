@@ -24,6 +24,19 @@ TOLD_EVERY = 10.0
 TOLD_EACH = 0.1
 
 
+RECENT = 60.0
+MEASURED = 5.0
+"""Seconds for which the load is not measured again."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What reports now."""
+
+    attempts: int = 0
+    pods: int = 0
+
+
 @dataclass(frozen=True)
 class Source:
     """The pod that reports, as the cluster knows it. `attempt`: the UID of its Kubernetes Job."""
@@ -55,11 +68,20 @@ class Heartbeats:
         """`clock`: monotonic seconds."""
         self._clock = clock
         self._attempts: dict[str, _Attempt] = {}
-        self._pods = 0
+        self._load = Load()
+        self._measured = float("-inf")
 
-    def __len__(self) -> int:
-        """Attempts that report."""
-        return len(self._attempts)
+    @property
+    def load(self) -> Load:
+        """Pods that have ended are kept until they are deleted: only what has reported lately counts."""
+        now = self._clock()
+        if now >= self._measured + MEASURED:
+            live = [
+                sum(now - last.at < max(RECENT, 3 * attempt.every) for last in attempt.pods.values())
+                for attempt in self._attempts.values()
+            ]
+            self._load, self._measured = Load(sum(count > 0 for count in live), sum(live)), now
+        return self._load
 
     def take(self, source: Source, report: HeartbeatReport) -> bool:
         """Whether the controller should look at the job. One that comes late or twice is passed over."""
@@ -67,13 +89,12 @@ class Heartbeats:
         before = attempt.pods.get(source.pod)
         if before is not None and before.report.agent == report.agent and before.report.sequence >= report.sequence:
             return False
-        self._pods += before is None
         now = self._clock()
         attempt.pods[source.pod] = _Last(source, report, now)
         if (
             before is not None
             and _advanced(before.report, report)
-            and now < attempt.told + max(TOLD_EVERY, TOLD_EACH * len(self))
+            and now < attempt.told + max(TOLD_EVERY, TOLD_EACH * self.load.attempts)
         ):
             return False
         attempt.told = now
@@ -107,7 +128,7 @@ class Heartbeats:
         request = found.request if found is not None else ""
         timeout = timeout_of(job)
         every = min(max(timeout.total_seconds() / 4, SHORTEST), LONGEST) if timeout else UNHURRIED
-        every = max(every, self._pods / MOST)
+        every = max(every, self.load.pods / MOST)
         if found is not None:
             found.every = every
         if request:
@@ -116,9 +137,9 @@ class Heartbeats:
 
     def forget(self, attempt: str, pod: str) -> None:
         found = self._attempts.get(attempt)
-        if found is None or found.pods.pop(pod, None) is None:
+        if found is None:
             return
-        self._pods -= 1
+        found.pods.pop(pod, None)
         if not found.pods:
             del self._attempts[attempt]
 

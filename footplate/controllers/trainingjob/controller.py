@@ -203,7 +203,7 @@ class TrainingJobController:
             refused=self._refusals.standing(job.metadata),
             bounds=self._bounds,
             pulse=self._heartbeats.heard(batch.metadata.uid) if batch else SILENT,
-            reporting=len(self._heartbeats),
+            reporting=self._heartbeats.load.attempts,
         )
 
     def _nodes_of(self, pods: tuple[cluster.Pod, ...]) -> dict[str, cluster.Node | None]:

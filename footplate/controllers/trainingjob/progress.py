@@ -29,8 +29,8 @@ EACH = timedelta(seconds=0.1)
 """Between two writes of progress on the whole platform."""
 
 
-def progress(job: TrainingJob, observed: Observed, now: datetime) -> Progress | None:
-    """That in the status while nothing is new, or it is too early to write again.
+def progress(job: TrainingJob, observed: Observed, now: datetime, *, goes_on: bool = True) -> Progress | None:
+    """That in the status while nothing is new, or it is too early to write again; what is new at the end, at once.
 
     The step is that of the rank which is furthest: where ranks meet in each step they are all there, or on their way.
     """
@@ -49,7 +49,7 @@ def progress(job: TrainingJob, observed: Observed, now: datetime) -> Progress | 
     if found == before:
         return before
     due = max(observed.bounds.progress, EACH * observed.reporting)
-    if kept.updated_at is not None and now < kept.updated_at + due:
+    if goes_on and kept.updated_at is not None and now < kept.updated_at + due:
         return before
     return msgspec.structs.replace(found, updated_at=now.replace(microsecond=0))
 

@@ -52,7 +52,7 @@ def status(job: TrainingJob, observed: Observed, now: datetime) -> TrainingJobSt
     started = before.started_at
     if verdict.phase is JobPhase.RUNNING and started is None:
         started = now.replace(microsecond=0)
-    far = progress(job, observed, now)
+    far = progress(job, observed, now, goes_on=verdict.phase is JobPhase.RUNNING)
     slow = straggling.seen(job, observed.pulse, verdict.phase, far, at)
     attempts = _noted(job, observed, verdict, far, slow, at)
     return msgspec.structs.replace(

@@ -56,19 +56,25 @@ def test_the_controller_is_told_of_steps_now_and_then_and_of_silence_always() ->
 
 
 def test_reports_come_four_times_within_the_timeout_and_the_more_pods_the_more_seldom() -> None:
-    heartbeats = Heartbeats(Clock())
+    clock = Clock()
+    heartbeats = Heartbeats(clock)
     assert heartbeats.answer(job(), "a1").every == 15.0
     assert heartbeats.answer(job(hangTimeout="10m"), "a1").every == 10.0
     assert heartbeats.answer(job(hangTimeout="8s"), "a1").every == 2.0
     assert heartbeats.answer(job(hangTimeout="0s"), "a1").every == 15.0
     for number in range(8000):
         heartbeats.take(source(number % 8, f"a{number // 8}"), report(1))
+    clock.now = 5.0
     assert heartbeats.answer(job(hangTimeout="10m"), "a1").every == 80.0
     assert heartbeats.heard("a1").every == 80.0
     for number in range(7000):
         heartbeats.forget(f"a{number // 8}", source(number % 8, f"a{number // 8}").pod)
-    assert len(heartbeats) == 125
+    clock.now = 10.0
+    assert (heartbeats.load.attempts, heartbeats.load.pods) == (125, 1000)
     assert heartbeats.answer(job(hangTimeout="10m"), "a900").every == 10.0
+    clock.now = 100.0
+    heartbeats.take(source(0, "a950"), report(2))
+    assert (heartbeats.load.attempts, heartbeats.load.pods) == (1, 1), "the others' pods have ended"
 
 
 def test_stacks_are_asked_for_once_and_fast() -> None:
@@ -108,6 +114,8 @@ def test_progress_is_written_at_once_and_then_every_half_minute() -> None:
     assert at(3000, observed(5)) == running.status.progress, "nothing is new"
     assert at(99, observed(50, reporting=1000)) == running.status.progress, "a thousand jobs write less often"
     assert at(100, observed(50, reporting=1000)) != running.status.progress
+    last = progress(running, observed(50), NOW + timedelta(seconds=3), goes_on=False)
+    assert last == Progress(50, 1000, None, NOW + timedelta(seconds=3))
     silent = replace(observed(50), pulse=Pulse())
     assert at(3000, silent) == running.status.progress
 
