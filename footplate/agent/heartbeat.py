@@ -8,6 +8,7 @@ Environment: FOOTPLATE_COLLECTOR, FOOTPLATE_TOKEN_FILE, FOOTPLATE_RUN_DIR, FOOTP
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import time
@@ -29,6 +30,8 @@ from footplate.api.reports import LAST_BEAT, Answer, HeartbeatReport, LastBeat, 
 FIRST_PACE = Answer(every=10.0, sample=2.0)
 SOON = 5.0
 """Seconds before another try where the collector did not take a report."""
+LAST_WORD = 2.0
+"""Seconds for the last report, once the job's processes have ended."""
 APART = 1.0
 """Seconds between reports of changes."""
 
@@ -80,6 +83,8 @@ class Heart:
     def run(self, stop: Event) -> None:
         while not stop.wait(self.beat()):
             pass
+        self._due = 0.0  # the last steps
+        self.beat()
 
     def beat(self) -> float:
         """Seconds until the next one."""
@@ -163,4 +168,6 @@ def keep(dumps: list[Stack], uri: str, environment: Mapping[str, str]) -> None:
 def start(environment: Mapping[str, str], told: Callable[[], PodReport | None], stop: Event) -> None:
     """Does nothing where nobody listens."""
     if environment.get("FOOTPLATE_COLLECTOR") and environment.get("FOOTPLATE_RUN_DIR"):
-        Thread(target=Heart(environment, told).run, args=(stop,), daemon=True).start()
+        thread = Thread(target=Heart(environment, told).run, args=(stop,), daemon=True)
+        thread.start()
+        atexit.register(thread.join, LAST_WORD)

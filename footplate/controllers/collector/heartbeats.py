@@ -16,7 +16,7 @@ UNHURRIED = 15.0
 SHORTEST, LONGEST = 1.0, 10.0
 """Between those of one that has, which come four times within it."""
 MOST = 100.0
-"""Reports a second of all pods together, which is about what a tenth of a core takes in."""
+"""Reports a second of all pods together, which takes a fiftieth of a core."""
 AWAITED = 1.0
 """Between reports while stacks are awaited."""
 TOLD_EVERY = 10.0

@@ -297,6 +297,18 @@ def test_a_process_that_stops_is_told_at_once_and_a_silent_collector_is_tried_ag
         until(lambda: collector.reports[-1].ranks[0].state == "T")
 
 
+def test_the_last_step_is_told_at_the_end(tmp_path: Path, start: Any) -> None:
+    rank = start("from footplate import training\nfor step in range(1, 40): training.report(step)", 0)
+    ledger(tmp_path, rank)
+    rank.wait()
+    with beating(tmp_path) as collector:
+        collector.answer = Answer(every=1000.0, sample=1000.0)
+        until(lambda: collector.reports)
+        count = len(collector.reports)
+    assert len(collector.reports) == count + 1
+    assert (collector.reports[-1].ranks[0].step, collector.reports[-1].ranks[0].state) == (39, "")
+
+
 def test_a_store_that_is_away_loses_the_stacks_file_and_nothing_else(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
