@@ -212,11 +212,12 @@ class Job:
 
         return blocking.run(ranks.top(self.client.session, self.name))
 
-    def stacks(self, rank: int | None = None) -> dict[int, str]:
-        """What each rank is doing now, as text. Raises Conflict where it does not run."""
+    def stacks(self, rank: int | None = None, *, attempt: int | None = None) -> dict[int, str]:
+        """What each rank is doing, as text: now, or before an attempt was ended that hung. Raises NotFound for none."""
         from footplate.client import ranks
 
-        return {one.rank: one.text for one in blocking.run(ranks.live_stacks(self.client.session, self.name, rank))}
+        _, _, found = blocking.run(ranks.stacks(self.client.session, self.name, rank, attempt))
+        return {one.rank: one.text for one in found}
 
     def metrics(self, *, attempt: int | None = None) -> list[dict[str, Any]]:
         """A row a step: `step`, `time`, `attempt` and what `footplate.training.report` was given. Raises NotFound.

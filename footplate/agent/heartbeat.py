@@ -148,7 +148,9 @@ class Heart:
             say(f"stack of rank {dump.rank}: {dump.excerpt}")
         if uri := self._environment.get("FOOTPLATE_RECORDS_URI"):
             # The store may be away, and what was found out is to be told in any case.
-            Thread(target=keep, args=(list(self._dumps), uri, self._environment), daemon=True).start()
+            thread = Thread(target=keep, args=(list(self._dumps), uri, self._environment), daemon=True)
+            thread.start()
+            atexit.register(thread.join, LAST_WORD)
 
 
 def visible(report: HeartbeatReport) -> object:

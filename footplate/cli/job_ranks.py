@@ -114,23 +114,27 @@ def columns(found: Top) -> tuple[Column[Row], ...]:
 def stacks(
     name: Name,
     rank: Annotated[int | None, typer.Option("--rank", help="Of one process only.", min=0)] = None,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", help="Default: the one that runs, else the last that hung.", min=1)
+    ] = None,
     output: OutputOption = Output.TABLE,
     team: TeamOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
-    """What each rank is doing now, by its Python stack; the job goes on undisturbed."""
+    """What each rank is doing, by its Python stack: now, which leaves the job undisturbed, or when an attempt hung."""
     from footplate.client import ranks
 
-    async def work(session: Session, live: Live) -> list[Stack]:
+    async def work(session: Session, live: Live) -> tuple[int, bool, list[Stack]]:
         live("reading the stacks")
-        return await ranks.live_stacks(session, name, rank)
+        return await ranks.stacks(session, name, rank, attempt)
 
-    _show(on_cluster(Where(team, context, kubeconfig), work), output)
+    _show(*on_cluster(Where(team, context, kubeconfig), work), output)
 
 
-def _show(found: list[Stack], output: Output) -> None:
+def _show(attempt: int, now: bool, found: list[Stack], output: Output) -> None:
     if output is Output.TABLE:
+        note(f"attempt {attempt}, {'now' if now else 'before it was ended'}")
         print("\n".join(stack.text for stack in found), end="")
         return
     import msgspec

@@ -17,7 +17,7 @@ from footplate.client import jobs, pods
 from footplate.client.observing import read
 from footplate.client.pods import Pod
 from footplate.client.session import Session
-from footplate.client.store import Location
+from footplate.client.store import at, using
 from footplate.errors import Conflict, FootplateError, NotFound
 from footplate.kube.errors import KubeError
 
@@ -204,14 +204,37 @@ async def live_stacks(session: Session, name: str, rank: int | None = None) -> l
     return sorted((s for s in stacks if rank is None or s.rank == rank), key=lambda stack: stack.rank)
 
 
-async def kept_stacks(location: Location, rank: int | None = None) -> list[Stack]:
-    """Those that were dumped before an attempt was ended. `location`: of the attempt's records."""
+async def stacks(
+    session: Session, name: str, rank: int | None = None, attempt: int | None = None
+) -> tuple[int, bool, list[Stack]]:
+    """The attempt, whether it runs, and its ranks' stacks: those of now, or those that were dumped before it was ended.
+
+    Where no attempt is named, it is the one that runs, else the last that has some. Raises NotFound where none has.
+    """
+    job = read(await jobs.get(session, name), TrainingJob)
+    last = job.status.attempts[-1] if job.status.attempts else None
+    if last is not None and last.end is None and attempt in (None, last.number):
+        return last.number, True, await live_stacks(session, name, rank)
+    for one in reversed(job.status.attempts):
+        if attempt in (None, one.number) and one.log_uri is not None:
+            found = await kept_stacks(session, one.log_uri, rank)
+            if found:
+                return one.number, False, found
+    which = f"attempt {attempt} of job {name}" if attempt is not None else f"job {name}"
+    raise NotFound(f"There are no stacks of {which}.", "they are kept of attempts that were ended because they hung")
+
+
+async def kept_stacks(session: Session, uri: str, rank: int | None = None) -> list[Stack]:
+    """`uri`: of the attempt's records."""
     found: list[Stack] = []
-    async for page in obstore.list(location.store, location.at("stacks/") or None):  # pyright: ignore[reportUnknownMemberType]
-        for item in page:
-            name = item["path"].rpartition("/")[2]
-            number = name.removeprefix("rank-").removesuffix(".txt")
-            if number.isdecimal() and rank in (None, int(number)):
-                content = await obstore.get_async(location.store, item["path"])
-                found.append(Stack(int(number), "", bytes(await content.bytes_async()).decode(errors="replace")))
+    async with at(session, uri) as location:
+        with using(location, "read the stacks"):
+            async for page in obstore.list(location.store, location.at("stacks/")):  # pyright: ignore[reportUnknownMemberType]
+                for item in page:
+                    name = item["path"].rpartition("/")[2]
+                    number = name.removeprefix("rank-").removesuffix(".txt")
+                    if number.isdecimal() and rank in (None, int(number)):
+                        content = await obstore.get_async(location.store, item["path"])
+                        text = bytes(await content.bytes_async()).decode(errors="replace")
+                        found.append(Stack(int(number), "", text))
     return sorted(found, key=lambda stack: stack.rank)

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 import footplate as sdk
+from footplate.agent import heartbeat
 from footplate.agent.ranks import Ranks
-from footplate.api.reports import LastBeat
+from footplate.api.reports import LastBeat, Stack
 from footplate.errors import Conflict, NotFound
 from tests.conftest import ApiCluster
 from tests.integration.cli.conftest import Footplate
@@ -96,6 +97,28 @@ def test_stacks_show_what_each_rank_is_doing(footplate: Footplate, running: Play
     missing = footplate("job", "stacks", running.name, "--rank", "2")
     assert missing.code != 0
     assert f"Job {running.name} has no rank 2." in missing.err
+
+
+def test_stacks_of_an_attempt_that_hung_are_kept(
+    footplate: Footplate, running: PlayedJob, kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"s3://footplate/state/jobs/{kubelet.platform.team}/{running.name}/attempt"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-key")
+    store = {**os.environ, "AWS_ENDPOINT_URL": kubelet.platform.store}
+    heartbeat.keep([Stack(0, "", "rank 0: waits\n"), Stack(11, "", "rank 11: stopped\n")], f"{uri}-1", store)
+    end = "2026-01-01T00:00:00Z"
+    attempts = [{"number": n, "logUri": f"{uri}-{n}", **({"end": end} if n < 3 else {})} for n in (1, 2, 3)]
+    running.status("Running", attempts=attempts)
+    shown = footplate("job", "stacks", running.name, "--attempt", "1")
+    assert (shown.code, shown.out) == (0, "rank 0: waits\n\nrank 11: stopped\n"), shown.err
+    assert "attempt 1, before it was ended" in shown.err
+    assert footplate("job", "stacks", running.name, "--attempt", "1", "--rank", "11").out == "rank 11: stopped\n"
+    none = footplate("job", "stacks", running.name, "--attempt", "2")
+    assert none.code != 0
+    assert f"There are no stacks of attempt 2 of job {running.name}." in none.err
+    running.status("Failed", attempts=[{**one, "end": end} for one in attempts])
+    assert footplate("job", "stacks", running.name).out.startswith("rank 0: waits"), "the last that has some"
 
 
 def test_explain_names_the_slow_ranks(footplate: Footplate, running: PlayedJob) -> None:
