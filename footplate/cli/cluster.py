@@ -288,7 +288,9 @@ def gpu_list(name: NameOption = "default", output: OutputOption = Output.TABLE) 
     ]
     found = cluster.gpus(name)
     if not found and output is Output.TABLE:
-        note(f"Cluster {name} has no real node with simulated GPUs; --gpu H100:4 at its start gives it some (profile full).")
+        note(
+            f"Cluster {name} has no real node with simulated GPUs; --gpu H100:4 at its start gives it some (profile full)."
+        )
         return
     print_list(found, columns, output)
 

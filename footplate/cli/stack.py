@@ -56,6 +56,14 @@ PackOption = Annotated[
     list[Path] | None,
     typer.Option("--policy-pack", metavar="DIRECTORY", help="A policy pack that decides too; repeatable."),
 ]
+PackConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--policy-pack-config",
+        metavar="FILE",
+        help='Levels and settings of the pack\'s policies, as {"gpu-types": "advisory"}: JSON, one for each --policy-pack.',
+    ),
+]
 ParallelOption = Annotated[int, typer.Option("--parallel", "-p", min=1, help="Operations at once.")]
 EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", envvar="FOOTPLATE_ENGINE", help="What runs the program.")
@@ -82,6 +90,7 @@ def up(
     cwd: DirectoryOption = Path(),
     config: ConfigOption = None,
     policy_pack: PackOption = None,
+    policy_pack_config: PackConfigOption = None,
     parallel: ParallelOption = 16,
     engine: EngineOption = EngineChoice.AUTO,
     allow_replace: AllowOption = None,
@@ -91,7 +100,7 @@ def up(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Bring the platform to what the stack's configuration says: previews, asks, changes, waits until it is ready."""
-    opened = _open(stack, cwd, config, policy_pack, parallel, engine, allow_replace, prices)
+    opened = _open(stack, cwd, config, policy_pack, parallel, engine, allow_replace, prices, policy_pack_config)
     result = _run(opened, lambda observe: opened.up(observe, None if yes else _ask("update")), output, diff)
     if output is Output.TABLE:
         _say("nothing to change" if not result.changed else "")
@@ -104,6 +113,7 @@ def preview(
     cwd: DirectoryOption = Path(),
     config: ConfigOption = None,
     policy_pack: PackOption = None,
+    policy_pack_config: PackConfigOption = None,
     parallel: ParallelOption = 16,
     engine: EngineOption = EngineChoice.AUTO,
     allow_replace: AllowOption = None,
@@ -115,7 +125,7 @@ def preview(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what `up` would change."""
-    opened = _open(stack, cwd, config, policy_pack, parallel, engine, allow_replace, prices)
+    opened = _open(stack, cwd, config, policy_pack, parallel, engine, allow_replace, prices, policy_pack_config)
     result = _run(opened, opened.preview, output, diff, stdout=True)
     if expect_no_changes and result.changed:
         raise FootplateError("changes were expected not to be, and there are some", "see the preview above")
@@ -190,6 +200,7 @@ def _open(
     engine: EngineChoice,
     allow_replace: list[str] | None = None,
     prices: list[Path] | None = None,
+    pack_configs: list[Path] | None = None,
 ) -> AnyStack:
     from footplate.engine.stacks import open_stack
 
@@ -198,6 +209,7 @@ def _open(
         stack,
         config=dict(_pair(text) for text in config or []),
         policy_packs=packs or [],
+        policy_configs=pack_configs or [],
         parallel=parallel,
         engine=engine.value,
         allow_replace=allow_replace or [],

@@ -17,6 +17,7 @@ import msgspec
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
+from footplate.engine import policy_config
 from footplate.engine import urn as urns
 from footplate.engine.errors import PolicyViolated, ProjectInvalid, ResourceFailed, Unsupported, cli_remedy
 from footplate.engine.events import Observer, Said, Severity, Violation
@@ -40,9 +41,11 @@ class Pack:
     path: Path
     version: str
     interpreter: str
+    config_file: Path | None = None
+    """Over the pack's own configuration: `footplate.engine.policy_config`."""
 
 
-def load_pack(path: Path) -> Pack:
+def load_pack(path: Path, config_file: Path | None = None) -> Pack:
     manifest = path / "PulumiPolicy.yaml"
     if not manifest.is_file():
         raise ProjectInvalid(f"{path} is no policy pack: it has no PulumiPolicy.yaml")
@@ -56,7 +59,9 @@ def load_pack(path: Path) -> Pack:
     options = cast(dict[str, Any], fields.get("options") or {})
     virtualenv: Any = options.get("virtualenv")
     interpreter = str(path / virtualenv / "bin" / "python") if virtualenv else sys.executable
-    return Pack(path, str(document.get("version") or ""), interpreter)
+    if config_file is not None:
+        policy_config.read(config_file)
+    return Pack(path, str(document.get("version") or ""), interpreter, config_file)
 
 
 class Policies:
@@ -90,7 +95,7 @@ class Policies:
                         stub = await processes.enter_async_context(
                             _analyzer(pack, address, project, stack, config, self._preview, self._observe)
                         )
-                        await _configure(stub, project, stack, config, self._preview)
+                        await _configure(pack, stub, project, stack, config, self._preview)
                         self._analyzers.append((pack, stub))
                 except BaseException as error:
                     self._failure = error
@@ -223,13 +228,16 @@ async def _relay(stream: asyncio.StreamReader, pack: Pack, observe: Observer) ->
         observe(Said(Severity.INFO, f"{pack.path.name}: {line.decode(errors='replace').rstrip()}"))
 
 
-async def _configure(stub: Analyzer, project: str, stack: str, config: Config, preview: bool) -> None:
+async def _configure(pack: Pack, stub: Analyzer, project: str, stack: str, config: Config, preview: bool) -> None:
     info = await stub.GetAnalyzerInfo(empty_pb2.Empty())
     request = analyzer_pb2.AnalyzerStackConfigureRequest(
         stack=stack, project=project, organization="organization", dry_run=preview, config=dict(config.values)
     )
     await stub.ConfigureStack(request)
-    await stub.Configure(analyzer_pb2.ConfigureAnalyzerRequest(policyConfig=info.initialConfig))
+    wanted: Any = info.initialConfig
+    if pack.config_file is not None:
+        wanted = policy_config.reconciled(pack.config_file, policy_config.read(pack.config_file), info)
+    await stub.Configure(analyzer_pb2.ConfigureAnalyzerRequest(policyConfig=wanted))
 
 
 def _request(new: Resource, goal: Goal, provider: Resource | None) -> analyzer_pb2.AnalyzeRequest:

@@ -34,6 +34,7 @@ from footplate.engine.errors import (
     StackNotFound,
 )
 from footplate.engine.events import Finished, Observer, Phase, Said, Severity, Totals
+from footplate.engine.policy_config import paired
 from footplate.engine.program import stack_urn
 from footplate.engine.project import given
 from footplate.engine.project.manifest import read_yaml
@@ -54,6 +55,7 @@ class PulumiStack:
         *,
         config: Mapping[str, str] | None = None,
         policy_packs: Sequence[Path] = (),
+        policy_configs: Sequence[Path] = (),
         parallel: int = 16,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
@@ -61,7 +63,9 @@ class PulumiStack:
         self.project = self._embedded.project
         self.name = name
         self._config = dict(config or {})
+        paired(policy_packs, policy_configs)
         self._packs = [str(path.resolve()) for path in policy_packs]
+        self._pack_configs = [str(path.resolve()) for path in policy_configs]
         self._parallel = parallel
         self._environ = environ
 
@@ -121,7 +125,12 @@ class PulumiStack:
         )
 
     def _options(self) -> dict[str, Any]:
-        return {"parallel": self._parallel, "policy_packs": self._packs or None, "color": "never"}
+        return {
+            "parallel": self._parallel,
+            "policy_packs": self._packs or None,
+            "policy_pack_configs": self._pack_configs or None,
+            "color": "never",
+        }
 
     async def _operate(
         self,

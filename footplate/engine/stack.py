@@ -39,6 +39,7 @@ from footplate.engine.errors import (
 )
 from footplate.engine.events import Finished, Observer, Phase, Said, Severity, Totals
 from footplate.engine.policy import Pack, load_pack
+from footplate.engine.policy_config import paired
 from footplate.engine.program import Ran, Target, run_program, stack_urn
 from footplate.engine.project.config import load_config
 from footplate.engine.project.manifest import Project, find_root, load_project, read_yaml
@@ -79,13 +80,14 @@ class Stack:
         *,
         config: Mapping[str, str] | None = None,
         policy_packs: Sequence[Path] = (),
+        policy_configs: Sequence[Path] = (),
         parallel: int = 16,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.project: Project = load_project(find_root(directory))
         self.name = name
         self._overrides = dict(config or {})
-        self._packs: list[Pack] = [load_pack(path.resolve()) for path in policy_packs]
+        self._packs: list[Pack] = [load_pack(path.resolve(), own) for path, own in paired(policy_packs, policy_configs)]
         self._parallel = parallel
         folder = data_directory(environ) / "stacks" / self.project.name / name
         self.folder = folder

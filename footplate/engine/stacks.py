@@ -22,6 +22,7 @@ def open_stack(
     *,
     config: Mapping[str, str] | None = None,
     policy_packs: Sequence[Path] = (),
+    policy_configs: Sequence[Path] = (),
     parallel: int = 16,
     engine: str | Literal["auto", "embedded", "pulumi"] = "auto",
     allow_replace: Sequence[str] = (),
@@ -29,8 +30,9 @@ def open_stack(
     environ: Mapping[str, str] = os.environ,
 ) -> AnyStack:
     """`allow_replace`: URNs or names of what may be replaced or deleted though it holds something; `prices`: files that
-    win over the package's price table, beside that of FOOTPLATE_PRICES."""
-    found, project = _open(directory, name, config, policy_packs, parallel, engine, environ)
+    win over the package's price table, beside that of FOOTPLATE_PRICES; `policy_configs`: none, or one for each pack."""
+    packs = {"policy_packs": policy_packs, "policy_configs": policy_configs}
+    found, project = _open(directory, name, config, packs, parallel, engine, environ)
     own = [Path(environ["FOOTPLATE_PRICES"])] if environ.get("FOOTPLATE_PRICES") else []
     return CheckedStack(
         found, plain_values(project, name, config), environ, allow_replace=allow_replace, prices=[*own, *prices]
@@ -41,7 +43,7 @@ def _open(
     directory: Path,
     name: str,
     config: Mapping[str, str] | None,
-    policy_packs: Sequence[Path],
+    packs: Mapping[str, Sequence[Path]],
     parallel: int,
     engine: str,
     environ: Mapping[str, str],
@@ -52,9 +54,7 @@ def _open(
     if engine != "embedded" and pulumi is not None:
         from footplate.engine.pulumi_cli import PulumiStack
 
-        driven = PulumiStack(
-            directory, name, config=config, policy_packs=policy_packs, parallel=parallel, environ=environ
-        )
+        driven = PulumiStack(directory, name, config=config, **packs, parallel=parallel, environ=environ)
         return driven, driven.project
-    own = Stack(directory, name, config=config, policy_packs=policy_packs, parallel=parallel, environ=environ)
+    own = Stack(directory, name, config=config, **packs, parallel=parallel, environ=environ)
     return own, own.project

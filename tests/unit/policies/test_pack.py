@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2_grpc
 
-from footplate.engine.errors import PolicyViolated
+from footplate.engine.errors import ConfigInvalid, PolicyViolated
 from footplate.engine.events import Event, StepDone, Violation
 from footplate.engine.stack import Stack
 from footplate.engine.values import Secret, Unknown
@@ -58,10 +58,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-async def preview(tmp_path: Path) -> tuple[list[Event], str]:
+async def preview(tmp_path: Path, config: str | None = None) -> tuple[list[Event], str]:
     events: list[Event] = []
     environ = {**os.environ, "FOOTPLATE_DATA": str(tmp_path / "data")}
-    stack = Stack(PROGRAM, "dev", policy_packs=[PACK], environ=environ)
+    file = tmp_path / "policies.json"
+    file.write_text(config or "{}")
+    configs = [file] if config else []
+    stack = Stack(PROGRAM, "dev", policy_packs=[PACK], policy_configs=configs, environ=environ)
     try:
         await stack.preview(events.append)
     except PolicyViolated as error:
@@ -105,6 +108,43 @@ async def test_what_the_pack_finds_mends_and_exempts(settings: Path, tmp_path: P
         ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True
     )
     assert inputs["gcp:container/nodePool:NodePool", "l4"]["nodeConfig"]["serviceAccount"] is Unknown
+
+
+async def test_a_file_for_one_run_counts_before_the_packs_settings(settings: Path, tmp_path: Path) -> None:
+    (settings / "exemptions.yaml").write_text(EXEMPTIONS)
+    config = (
+        '{"all": "disabled", "gpu-count-cap": {"enforcementLevel": "mandatory", "most": 1}, "gpu-types": "mandatory"}'
+    )
+    events, refusal = await preview(tmp_path, config)
+    found = {v.policy: v for v in events if isinstance(v, Violation)}
+    assert {name for name, violation in found.items() if violation.mandatory} == {"gpu-types", "gpu-count-cap"}
+    assert found["gpu-count-cap"].message.startswith("up to 3 GPUs, and 1 are allowed")
+    assert "eks-endpoint-limited" not in found
+    assert refusal == "2 violations of mandatory policies: nothing was changed"
+
+
+@pytest.mark.parametrize(
+    ("config", "message", "hint"),
+    [
+        ('{"gpu-typs": "advisory"}', "has no policy 'gpu-typs'", "did you mean 'gpu-types'?"),
+        ('{"gpu-types": "loud"}', "gpu-types.enforcementLevel is 'loud'", "the levels are: advisory, mandatory"),
+        ('{"gpu-types": {"alowed": []}}', "policy gpu-types has no setting 'alowed'", "did you mean 'allowed'?"),
+        ('{"gpu-types": 3}', "gpu-types is neither a level nor an object", ""),
+        ("[]", "is no object of policies", ""),
+        ("{", "cannot be read as JSON", ""),
+    ],
+)
+async def test_a_file_for_one_run_that_is_wrong_is_named(
+    settings: Path, tmp_path: Path, config: str, message: str, hint: str
+) -> None:
+    with pytest.raises(FootplateError, match=message) as caught:
+        await preview(tmp_path, config)
+    assert hint in (caught.value.remedy or "")
+
+
+def test_each_pack_has_a_file_or_none_has(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"--policy-pack-config is given 1 times and --policy-pack 2 times"):
+        Stack(PROGRAM, "dev", policy_packs=[PACK, PACK], policy_configs=[tmp_path / "x.json"], environ={})
 
 
 async def test_settings_that_are_wrong_keep_it_from_starting(settings: Path, tmp_path: Path) -> None:
