@@ -38,7 +38,10 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     loading = False
     recording: Recording | None = None
     try:
-        recording = Recording(environment)
+        try:
+            recording = Recording(environment)
+        except (AgentError, OSError) as error:
+            ending.say(f"{error} Logs and artifacts are not kept.")
         root.mkdir(parents=True, exist_ok=True)
         uri = environment.get("FOOTPLATE_CHECKPOINT_URI")
         if not uri:

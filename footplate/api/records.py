@@ -7,7 +7,7 @@
 | ``metrics/`` | lines of ``metrics.jsonl`` (`footplate.training`) |
 | ``tensorboard/node-<n>/``, ``artifacts/node-<n>/`` | files, by their paths |
 | ``left-out/node-<n>.json`` | files of it that were over the limit |
-| ``stacks/rank-<r>.txt`` | |
+| ``stacks/rank-<r>.txt`` | what the process was doing when the attempt was ended because it hung |
 
 Logs and metrics are segments, ``<first byte>-<byte after the last>``, by their place in all of the output. Small ones are
 replaced by a large one that covers them: whoever reads on at a byte takes the segment that has it and reaches furthest.

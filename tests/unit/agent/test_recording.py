@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footplate import checkpoint
 from footplate.agent import expiry, launch, recording, streams
 from footplate.agent.launch import Kept
 from footplate.agent.store import Store
@@ -206,6 +207,29 @@ def test_a_store_that_stays_away_does_not_hold_the_end_of_the_pod_up(
     environment = {**os.environ, "FOOTPLATE_RECORDS_URI": store.uri, "FOOTPLATE_RUN_DIR": str(tmp_path / "run")}
     recording.Recording(environment).finish()
     assert "some of the last output is not in the object store" in capsys.readouterr().err
+
+
+def test_checkpoints_are_uploaded_where_logs_cannot_be_kept(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("in the way")
+    with checkpoint.saving(5, where=tmp_path / "checkpoints") as directory:
+        (directory / "state").write_bytes(b"x")
+    environment = {
+        **os.environ,
+        "FOOTPLATE_RUN_DIR": str(tmp_path / "run"),
+        "FOOTPLATE_RECORDS_URI": f"{store.uri}/records",
+        "FOOTPLATE_CHECKPOINT_DIR": str(tmp_path / "checkpoints"),
+        "FOOTPLATE_CHECKPOINT_URI": f"{store.uri}/checkpoints",
+    }
+    command = [sys.executable, "-m", "footplate.agent.sync"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: any(item.path.endswith(".commit-0-of-1") for item in store.list("checkpoints")))
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "Logs and artifacts are not kept" in said
 
 
 def test_artifacts_outlive_the_pod_and_the_launcher_waits_for_them(store: Store, tmp_path: Path) -> None:

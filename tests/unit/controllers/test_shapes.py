@@ -63,6 +63,13 @@ def test_a_shape_is_as_it_was_agreed(name: str) -> None:
     assert made == path.read_text()
 
 
+def test_a_program_without_launcher_in_an_image_of_ones_own_is_started_as_it_is() -> None:
+    """It may have no Python. Its agent keeps what is not its output all the same."""
+    made = attempt(launcher="none", environment=None, image="registry.example/vision/x")["spec"]["template"]["spec"]
+    assert made["containers"][0]["command"] == ["python3", "train.py"]
+    assert "FOOTPLATE_RECORDS_URI" in {one["name"] for one in made["initContainers"][1]["env"]}
+
+
 def test_the_gang_and_the_names_of_an_attempt() -> None:
     four = job(nodes=4)
     group = shape.pod_group(four, 2, 4)
