@@ -1,3 +1,4 @@
+from footplate import data as data
 from footplate.sdk import Client as Client
 from footplate.sdk import Job as Job
 from footplate.sdk import RunningWorkspace as RunningWorkspace

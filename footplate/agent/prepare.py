@@ -32,7 +32,10 @@ from footplate.api import records
 from footplate.api.podreport import PodReport
 
 #: What the launcher and the code of a job may import, whatever image it has.
-_SDK = ("*.py", "api/*.py", "client/**/*.py", "kube/*.py")
+_SDK = (
+    *("*.py", "api/*.py", "client/**/*.py", "kube/*.py", "data/*.py"),
+    *("agent/__init__.py", "agent/ending.py", "agent/store.py"),
+)
 
 _SHA256 = re.compile(r"(?:^|/)([0-9a-f]{64})\.tar\.gz$")
 

@@ -16,6 +16,7 @@ from footplate.version import VERSION
 COMMANDS = {
     "workspace": Entry("footplate.cli.workspace", "Interactive environments: create, open, stop, start again"),
     "job": Entry("footplate.cli.job", "Training jobs: submit, follow, cancel"),
+    "dataset": Entry("footplate.cli.dataset", "Data sets that jobs stream"),
     "report": Entry("footplate.cli.report", "What the time and the GPUs of jobs went into"),
     "environments": Entry("footplate.cli.environments", "The images that workspaces and jobs can use"),
     "doctor": Entry("footplate.cli.doctor", "Checks this machine, the cluster and the platform on it"),

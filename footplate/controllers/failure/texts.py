@@ -84,7 +84,7 @@ TABLE: tuple[tuple[re.Pattern[str], Rule], ...] = (
         Rule("Network", _INFRA, "a name could not be resolved"),
     ),
     _row(
-        r"Could not connect to the endpoint|EndpointConnectionError|SlowDown|Service ?Unavailable|object store (does not|cannot|is away)",
+        r"Could not connect to the endpoint|EndpointConnectionError|SlowDown|Service ?Unavailable|object store (of \S+ )?(does not|cannot|is away)",
         Rule("StoreAway", _INFRA, "the object store does not answer"),
     ),
     # Python.
@@ -92,6 +92,10 @@ TABLE: tuple[tuple[re.Pattern[str], Rule], ...] = (
     _row(
         r"^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError): ",
         Rule("CodeError", _APP, "its program cannot be run as it is", retry=False),
+    ),
+    _row(
+        r"^footplate\.data\.errors\.CorruptData: ",
+        Rule("DataDamaged", _APP, "a shard of its data is not what the data set's index says", retry=False),
     ),
     _row(
         r"can't open file '.*': \[Errno 2\]",

@@ -83,6 +83,8 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 3, in <
         (failed("OSError: [Errno 28] No space left on device"), INFRA, "DiskFull", True, True),
         (failed("OSError: [Errno 116] Stale file handle"), INFRA, "Storage", True, True),
         (failed('botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "http://x"'), INFRA, "StoreAway", True, False),
+        (failed(TRACEBACK + "footplate.data.errors.DataError: The object store of s3://b does not answer: x."), INFRA, "StoreAway", True, False),
+        (failed(TRACEBACK + "footplate.data.errors.CorruptData: s3://b/1.tar is damaged."), APP, "DataDamaged", False, False),
         (failed(TRACEBACK + "ValueError: loss is nan"), APP, "PythonException", True, False),
         (failed(TRACEBACK + "ModuleNotFoundError: No module named 'einops'"), APP, "CodeError", False, False),
         (failed(TRACEBACK + "MemoryError"), APP, "OutOfMemory", True, False),

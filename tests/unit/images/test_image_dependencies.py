@@ -19,8 +19,8 @@ DISTRIBUTIONS = {
     "tornado": "jupyterlab",
 }
 
-#: Imported only where a kubeconfig names a client certificate that is no longer valid, to say so.
-OPTIONAL = {"cryptography"}
+#: Imported only where a kubeconfig names a client certificate that is no longer valid, to say so; and where PyTorch is.
+OPTIONAL = {"cryptography", "torch"}
 
 #: Sources that lie in the image and are not run there, the SDK for other images; or that its Dockerfile removes again.
 _REMOVED = (
