@@ -1,7 +1,7 @@
 """Output that grows, uploaded in segments while it grows (`footplate.api.records`): logs and metrics.
 
-What is new goes to the store after ``DELAY`` seconds, or as soon as it makes a segment; small segments are then replaced by
-one large one, and what is in the store is deleted here. Memory: two segments; disk: what the writer of the output allows.
+What is new goes to the store after ``DELAY`` seconds, or as soon as it makes a segment; small segments are replaced by larger
+ones, and what is in the store for good is deleted here. Memory: two segments; disk: what the writer of the output allows.
 How far it has come is in a file beside the output, so that an agent that is started again goes on; a pod that is made again
 for the same rank goes on after what the first one left.
 """
@@ -19,6 +19,7 @@ from footplate.api.records import Segment, parse_segment
 DELAY = 9.0
 """Seconds. With the one between two looks, and what is on its way, it is what a node takes with it when it dies."""
 SEGMENT = 4 << 20
+FANOUT = 16
 
 
 class Source(Protocol):
@@ -91,14 +92,21 @@ class Growing:
         del end
 
 
+class Small(msgspec.Struct, frozen=True, array_like=True):
+    """A segment to be replaced by a larger one. `level`: how often that has been done already."""
+
+    start: int
+    end: int
+    level: int = 0
+
+
 class State(msgspec.Struct, frozen=True):
     """`base`: bytes in the store when this pod began. The others are offsets in the source: sent, and sent for good."""
 
     base: int
     sent: int = 0
     whole: int = 0
-    small: tuple[str, ...] = ()
-    """Segments to be replaced by one, in the store."""
+    small: tuple[Small, ...] = ()
 
 
 class Upload:
@@ -127,9 +135,9 @@ class Upload:
         if not content:
             return False
         sent = state.sent + len(content)
-        name = self._name(state, state.sent, sent)
-        self._store.write(name, content)
-        state = self._note(msgspec.structs.replace(state, sent=sent, small=(*state.small, name)))
+        self._store.write(self._name(state, state.sent, sent), content)
+        small = (*state.small, Small(state.sent, sent))
+        state = self._compacted(self._note(msgspec.structs.replace(state, sent=sent, small=small)), first)
         if state.sent - state.whole >= SEGMENT:
             self._merge(state, first)
         self._unsent_since = None
@@ -156,13 +164,30 @@ class Upload:
         return lines or (content if final or len(content) == SEGMENT else b"")
 
     def _merge(self, state: State, first: int) -> None:
-        """One segment in place of several small ones. `first`: the first byte that is still here."""
-        if len(state.small) > 1 and first <= state.whole:
-            self._store.write(self._name(state, state.whole, state.sent), self._source.read(state.whole, state.sent))
-            self._store.delete(state.small)
+        """One segment in place of all the small ones. `first`: the first byte that is still here."""
         if state.whole < state.sent:
+            self._join(state, len(state.small), first)
             self._note(msgspec.structs.replace(state, whole=state.sent, small=()))
         self._source.release(state.sent)
+
+    def _compacted(self, state: State, first: int) -> State:
+        """``FANOUT`` small segments of one level become one of the next: output that trickles has few segments too."""
+        while True:
+            last = state.small[-FANOUT:]
+            if len(last) < FANOUT or len({part.level for part in last}) > 1 or first > last[0].start:
+                return state
+            self._join(state, FANOUT, first)
+            joined = Small(last[0].start, last[-1].end, last[0].level + 1)
+            state = self._note(msgspec.structs.replace(state, small=(*state.small[:-FANOUT], joined)))
+
+    def _join(self, state: State, count: int, first: int) -> None:
+        """The last `count` small segments, in the store."""
+        parts = state.small[-count:] if count else ()
+        if len(parts) < 2 or first > parts[0].start:
+            return
+        start, end = parts[0].start, parts[-1].end
+        self._store.write(self._name(state, start, end), self._source.read(start, end))
+        self._store.delete(self._name(state, part.start, part.end) for part in parts)
 
     def _name(self, state: State, start: int, end: int) -> str:
         return f"{self._path}/{Segment(state.base + start, state.base + end).name}"

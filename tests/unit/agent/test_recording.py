@@ -95,6 +95,18 @@ def test_small_segments_become_large_ones_and_leave_this_disk(
     assert all(after.start == before.end for before, after in itertools.pairwise(found))
 
 
+def test_output_that_trickles_for_long_has_few_segments(store: Store, tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "rank-0")
+    upload = Upload(store, "logs/rank-0", Rotated(tmp_path / "rank-0"), tmp_path / "notes.json")
+    for number in range(300):
+        kept.write([b"line %d" % number])
+        upload.round(number * 100.0, final=False)
+        assert upload.round(number * 100.0 + streams.DELAY, final=False)
+    found = segments(store, "logs/rank-0")
+    assert len(found) == 1 + 2 + 12, "of 256, of 16, and of 1"
+    assert texts(content(store, "logs/rank-0")) == [f"line {number}" for number in range(300)]
+
+
 def test_an_agent_that_is_started_again_goes_on_where_it_stopped(store: Store, tmp_path: Path) -> None:
     kept = Kept(tmp_path / "rank-0")
     for number in range(3):
