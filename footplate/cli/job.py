@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from footplate.client.session import Session
     from footplate.kube.decoding import Object
 
-app = group("Training jobs: submit, follow, cancel.")
+app = group("Training jobs: submit, follow, cancel.", first=("submit", "run", "list", "show", "logs", "explain"))
 
 
 Name = job_recovery.Name

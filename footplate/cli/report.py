@@ -46,7 +46,7 @@ def goodput(
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
-    """Of the time of jobs: what brought them forward, and what it was lost to otherwise."""
+    """What the time of jobs went into, that which brought them forward and that which was lost, by cause."""
     from footplate.api import duration
     from footplate.client import reports
     from footplate.client.reports import GoodputRow

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from footplate.client.session import Session
     from footplate.kube.decoding import Object
 
-app = group("Interactive environments: create, open, stop, start again.")
+app = group(
+    "Interactive environments: create, open, stop, start again.",
+    first=("create", "list", "show", "open", "exec", "logs", "stop", "start", "delete"),
+)
 
 
 async def names(session: Session) -> list[str]:

@@ -37,6 +37,17 @@ def test_help_takes_the_width_of_the_terminal_up_to_what_reads_well(
     assert widths["200"] <= 100
 
 
+def test_a_group_lists_its_commands_by_what_they_are_for_in_a_useful_order(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    get_command(app).main(["job", "--help"], prog_name="footplate", standalone_mode=False)
+    listed = capsys.readouterr().out.partition("Commands:\n")[2]
+    assert "..." not in listed
+    assert [line.split()[0] for line in listed.splitlines()[:4]] == ["submit", "run", "list", "show"]
+    assert "  cancel     End a job\n" in listed
+
+
 def test_a_command_whose_module_is_missing_says_so_and_leaves_the_others_alone() -> None:
     entries = {"gone": Entry("footplate.cli.no_such_part", "Something"), "job": COMMANDS["job"]}
     root = typer.Typer(cls=lazy_group(entries), rich_markup_mode=None)
