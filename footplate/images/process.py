@@ -15,7 +15,7 @@ from footplate.images.errors import BuildFailed, MachineLacks
 TAIL_LINES = 25
 POLL = 0.25
 #: Characters of a step that are shown: with the image's name before it, it fits a narrow terminal.
-STEP_WIDTH = 24
+STEP_WIDTH = 60
 
 #: The command runs in mount and PID namespaces of its own, and is killed with its parent: when it ends, or is killed by
 #: any means, the kernel ends every process it started and takes every mount away.
