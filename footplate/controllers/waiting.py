@@ -23,6 +23,10 @@ class Waiting:
     """It will not get better unless somebody acts, though Kubernetes goes on trying."""
 
 
+STAGES = ("Starting", "Preparing", "Launching")
+"""Reasons of a pod that comes up on its node, in their order."""
+
+
 #: What the scheduler says of nodes → what it means. Source: the ErrReason constants of k8s.io/kubernetes/pkg/scheduler.
 _NODES = (
     (r"Insufficient cpu", "lack free CPUs"),
@@ -87,12 +91,13 @@ def waiting(pod: Pod, resources: Resources, server: str) -> Waiting:
         found = _container_waits(container)
         if found is not None:
             return found
-    for container in pod.status.init_container_statuses:
-        if container.name == "prepare" and container.state.running:
-            return Waiting("Preparing", f"Its code and data are copied to node {node}.", placed=True)
-    main = pod.container("main")
+    prepare, main = pod.container("prepare"), pod.container("main")
+    if prepare is not None and prepare.state.running:
+        return Waiting("Preparing", f"Its code and data are copied to node {node}.", placed=True)
     if main is not None and main.state.running:
         return Waiting("Starting", f"{server} starts on node {node}.", placed=True)
+    if prepare is not None and prepare.state.terminated:
+        return Waiting("Launching", f"{server[0].upper()}{server[1:]} starts on node {node}.", placed=True)
     return Waiting("Starting", f"Node {node} gets its image and volumes ready.", placed=True)
 
 

@@ -17,7 +17,7 @@ from footplate.controllers.trainingjob.fate import running
 from footplate.controllers.trainingjob.observed import Observed
 from footplate.controllers.trainingjob.ordered import UNCHARGED
 from footplate.controllers.trainingjob.progress import progressed
-from footplate.controllers.waiting import Waiting, waiting
+from footplate.controllers.waiting import STAGES, Waiting, waiting
 
 Budget = Literal["app", "infra", "preemption", "capacity"]
 
@@ -34,7 +34,8 @@ CLASS_BUDGETS: dict[CauseClass, Budget] = {
 def worst(job: TrainingJob, pods: tuple[Pod, ...]) -> Waiting | None:
     """What holds the attempt back most: a pod without a node, else one that is stuck, else any that does not run."""
     found = [waiting(pod, job.spec.resources, "its process") for pod in pods if not running(pod) and not pod.ended]
-    return min(found, key=lambda w: (w.placed, not w.stuck, w.reason != "Preparing"), default=None)
+    order = {reason: place for place, reason in enumerate(STAGES)}
+    return min(found, key=lambda w: (w.placed, not w.stuck, order.get(w.reason, 0)), default=None)
 
 
 @dataclass(frozen=True)

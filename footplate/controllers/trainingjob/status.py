@@ -326,6 +326,7 @@ def _starting_text(job: TrainingJob, reason: str, message: str) -> str:
     general = {
         "Preparing": "Its code and data are copied to its nodes.",
         "Starting": "Its nodes get its image and volumes ready.",
+        "Launching": "Its processes start on its nodes.",
     }
     return general.get(reason, message)
 

@@ -21,7 +21,7 @@ from footplate.controllers.cluster import Pod
 from footplate.controllers.failure.pods import ending
 from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
-from footplate.controllers.waiting import Waiting, waiting
+from footplate.controllers.waiting import STAGES, Waiting, waiting
 from footplate.controllers.workspace import idleness, storage
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.activity import Outlook
@@ -36,7 +36,7 @@ from footplate.controllers.workspace.observed import (
 from footplate.kube.conditions import find_condition, remove_condition, set_condition
 
 _SERVER = "JupyterLab"
-_PASSING = frozenset({"Scheduling", "Preparing", "Starting"})
+_PASSING = frozenset({"Scheduling", *STAGES})
 
 
 @dataclass(frozen=True)

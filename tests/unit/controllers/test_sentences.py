@@ -139,6 +139,15 @@ def test_the_same_sentence_whether_the_pull_failed_or_backs_off() -> None:
             "Preparing",
             True,
         ),
+        (
+            {
+                "conditions": [scheduled()],
+                "initContainerStatuses": [{"name": "prepare", "state": {"terminated": {"exitCode": 0}}}],
+                "containerStatuses": [main_waits("PodInitializing")],
+            },
+            "Launching",
+            True,
+        ),
     ],
 )
 def test_how_far_a_start_has_come(fields: dict[str, Any], reason: str, placed: bool) -> None:
