@@ -30,15 +30,16 @@ class TorchName(StrEnum):
 
 
 NamesArgument = Annotated[
-    list[str] | None, typer.Argument(help="platform, jupyter, pytorch; all by default.", show_default=False)
+    list[str] | None,
+    typer.Argument(help="platform, jupyter, pytorch are the default; base, datascience, jax.", show_default=False),
 ]
 BuilderOption = Annotated[
     BuilderName, typer.Option(help="auto: Docker where its daemon answers, else buildah, which needs root.")
 ]
-TorchOption = Annotated[TorchName, typer.Option(help="Which torch the image pytorch has.")]
+TorchOption = Annotated[TorchName, typer.Option(help="cuda: with the packages for GPUs.")]
 
 
-def _progress() -> ConsoleProgress:
+def console() -> ConsoleProgress:
     from rich.console import Console
 
     from devcluster.progress import ConsoleProgress
@@ -49,7 +50,7 @@ def _progress() -> ConsoleProgress:
 def _ensure(names: list[str] | None, builder: BuilderName, torch: TorchName, force: bool = False) -> list[Outcome]:
     from footplate.images import build
 
-    return build.ensure(names or (), _progress(), builder=builder.value, torch=torch.value, force=force)
+    return build.ensure(names or (), console(), builder=builder.value, torch=torch.value, force=force)
 
 
 @app.command("build")
@@ -100,7 +101,7 @@ def load(
 
     target = delivery.target(connect(Target(kubeconfig, context)).context)
     outcomes = _ensure(names, builder, torch)
-    loaded = delivery.load([outcome.built for outcome in outcomes], target, index.cache_directory(), _progress())
+    loaded = delivery.load([outcome.built for outcome in outcomes], target, index.cache_directory(), console())
     references = {built.reference for built in loaded}
     if output is Output.TABLE and not loaded:
         note(f"{target.title} has all of them already.")
@@ -135,7 +136,7 @@ def push(
     from footplate.images import build, delivery, index
 
     outcomes = _ensure(names, builder, torch)
-    directory, progress = index.cache_directory(), _progress()
+    directory, progress = index.cache_directory(), console()
     chosen = build.choose(builder.value, directory, torch.value, progress)
     pushed = delivery.push([outcome.image.name for outcome in outcomes], registry, chosen, directory, progress)
     columns = (

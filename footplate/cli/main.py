@@ -18,6 +18,7 @@ COMMANDS = {
     "job": Entry("footplate.cli.job", "Training jobs: submit, follow, cancel"),
     "dataset": Entry("footplate.cli.dataset", "Data sets that jobs stream"),
     "report": Entry("footplate.cli.report", "What the time and the GPUs of jobs went into"),
+    "environment": Entry("footplate.cli.environment", "Build the image of an environment, and try it"),
     "environments": Entry("footplate.cli.environments", "The images that workspaces and jobs can use"),
     "doctor": Entry("footplate.cli.doctor", "Checks this machine, the cluster and the platform on it"),
     "up": Entry("footplate.cli.stack", "Bring the platform to what the stack's configuration says", "up"),

@@ -40,11 +40,11 @@ def ensure(
     force: bool = False,
     environment: Mapping[str, str] = os.environ,
 ) -> list[Outcome]:
-    """Builds the named images where their inputs have changed; quick otherwise. No names: all.
+    """Builds the named images where their inputs have changed; quick otherwise. No names: those that are built always.
 
     Raises UnknownImage, MachineLacks or BuildFailed. What was built before a failure stays recorded.
     """
-    images = [catalogue.find(name) for name in names or catalogue.NAMES]
+    images = [catalogue.find(name) for name in names or catalogue.ALWAYS]
     directory = index.cache_directory(environment)
     directory.mkdir(parents=True, exist_ok=True)
     return build(
@@ -120,9 +120,15 @@ def _build_one(image: Image, request: Request, directory: Path, builder: Builder
         archive=str(archive),
         size=archive.stat().st_size,
         builder=builder.name,
-        gpu=builder.has_cuda(image.name),
+        gpu=has_cuda(request.arguments),
         packages=dict(builder.packages(request.reference, image.packages)),
     )
+
+
+def has_cuda(arguments: Mapping[str, str]) -> bool:
+    """Of an image that is built with them. PyTorch's own wheels have CUDA where no other index is named."""
+    wheels = arguments.get("TORCH") == "wheel" and not arguments.get("TORCH_INDEX")
+    return arguments.get("VARIANT") == "cuda" or wheels
 
 
 def _delete_old_archives(directory: Path, name: str) -> None:

@@ -3,12 +3,13 @@
 import json
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from footplate.images import base, host, inputs, oci, process
-from footplate.images.builder import PACKAGES_SCRIPT, SOURCES, STAGE, Progress, Request
+from footplate.images import base, catalogue, host, inputs, oci, process
+from footplate.images.builder import PACKAGES_SCRIPT, RUN_TIMEOUT, SOURCES, STAGE, Progress, Request
 from footplate.images.catalogue import REGISTRY, Torch
 from footplate.images.errors import BuildFailed
 
@@ -30,7 +31,7 @@ class Buildah:
 
     def __init__(self, directory: Path, torch: Torch, progress: Progress) -> None:
         self._directory = directory
-        self._torch = torch
+        self._torch: Torch = torch
         self._progress = progress
         self._storage = directory / "storage"
         self._temporary = directory / "tmp"
@@ -82,10 +83,7 @@ class Buildah:
 
     def arguments(self, image: str) -> Mapping[str, str]:
         torch = {"TORCH": "apt" if self._torch == "cpu" else "wheel"} if image == "pytorch" else {}
-        return {"BASE": self._base, **torch}
-
-    def has_cuda(self, image: str) -> bool:
-        return image == "pytorch" and self._torch == "cuda"
+        return {"BASE": self._base, **torch, **catalogue.find(image).arguments(self._torch)}
 
     def build(self, request: Request) -> None:
         """The stages apart: with the environment stage there, its files need not be read to see that they are the same."""
@@ -121,10 +119,24 @@ class Buildah:
         self._run(words, log, f"building {reference}")
 
     def packages(self, reference: str, names: tuple[str, ...]) -> Mapping[str, str]:
-        container = self._ask("from", "--pull-never", reference, what=f"opening {reference}").strip()
-        try:
+        with self._container(reference) as container:
             run = ["run", "--isolation", "chroot", container, "--", "python3", "-c", PACKAGES_SCRIPT, *names]
             return self._ask_json(*run, what=f"reading the packages of {reference}")
+
+    def run(self, reference: str, archive: Path, command: Sequence[str], log: Path) -> str:
+        if not self._has(reference):  # the storage has been cleared since
+            self._run(["pull", f"oci-archive:{archive}"], log, f"reading {archive}")
+        with self._container(reference) as container:
+            words = self._buildah("run", "--isolation", "chroot", container, "--", *command)
+            return process.output(
+                words, what=f"running {command[0]} in {reference}", timeout=RUN_TIMEOUT, confined=True
+            )
+
+    @contextmanager
+    def _container(self, reference: str) -> Generator[str]:
+        container = self._ask("from", "--pull-never", reference, what=f"opening {reference}").strip()
+        try:
+            yield container
         finally:
             self._ask("rm", container, what=f"closing {reference}")
 

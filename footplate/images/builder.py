@@ -1,6 +1,6 @@
 """The seams of the build: the tool that does it, and where its progress goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,9 @@ class Progress(Protocol):
 #: The stage of every Dockerfile that has all but Footplate's own sources, and the one directory that the last stage adds.
 STAGE = "environment"
 SOURCES = "opt/footplate/src"
+
+#: Seconds for a command in an image.
+RUN_TIMEOUT = 300.0
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,17 @@ class Builder(Protocol):
         ...
 
     def arguments(self, image: str) -> Mapping[str, str]:
-        """Build arguments that depend on the builder: BASE, and for pytorch TORCH and TORCH_INDEX."""
+        """BASE; of pytorch TORCH and TORCH_INDEX, of what `images/environment` builds ENVIRONMENT and VARIANT."""
         ...
-
-    def has_cuda(self, image: str) -> bool: ...
 
     def build(self, request: Request) -> None: ...
 
     def packages(self, reference: str, names: tuple[str, ...]) -> Mapping[str, str]:
         """Versions of the named Python distributions in a built image, and of Python itself."""
+        ...
+
+    def run(self, reference: str, archive: Path, command: Sequence[str], log: Path) -> str:
+        """What a command prints that runs in a built image, as its user and with no server started. Raises BuildFailed."""
         ...
 
     def export(self, request: Request, archive: Path) -> str:

@@ -23,11 +23,19 @@ class Image:
     environment: bool = True
     #: Distributions whose versions the catalogue shows.
     packages: tuple[str, ...] = ()
+    #: Built where it is named, and not with all.
+    on_demand: bool = False
+    #: Its folder has a Dockerfile of its own; else it is built by that of `images/environment`.
+    own_dockerfile: bool = False
 
     @property
     def dockerfile(self) -> str:
         """Relative to the repository, which is the build's context."""
-        return f"images/{self.name}/Dockerfile"
+        return f"images/{self.name if self.own_dockerfile else 'environment'}/Dockerfile"
+
+    def arguments(self, variant: Torch) -> dict[str, str]:
+        """Build arguments of `images/environment`."""
+        return {} if self.own_dockerfile else {"ENVIRONMENT": self.name, "VARIANT": variant}
 
 
 IMAGES = (
@@ -36,6 +44,7 @@ IMAGES = (
         title="Platform",
         description="The controllers and the agent.",
         environment=False,
+        own_dockerfile=True,
     ),
     Image(
         name="jupyter",
@@ -48,10 +57,34 @@ IMAGES = (
         title="PyTorch",
         description="PyTorch and scikit-learn, JupyterLab, the Footplate SDK and its checkpoint contract.",
         packages=("torch", "scikit-learn", "numpy", "jupyterlab", "ipykernel"),
+        own_dockerfile=True,
+    ),
+    Image(
+        name="base",
+        title="Base",
+        description="JupyterLab with a Python kernel and the Footplate SDK: projects bring their own packages.",
+        packages=("jupyterlab", "ipykernel"),
+        on_demand=True,
+    ),
+    Image(
+        name="datascience",
+        title="Data science",
+        description="pandas, polars, DuckDB, Arrow, scikit-learn and plots, JupyterLab and the Footplate SDK.",
+        packages=("pandas", "polars", "duckdb", "pyarrow", "scikit-learn", "matplotlib", "jupyterlab"),
+        on_demand=True,
+    ),
+    Image(
+        name="jax",
+        title="JAX",
+        description="JAX with Flax, Optax and Orbax, JupyterLab and the Footplate SDK.",
+        packages=("jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab"),
+        on_demand=True,
     ),
 )
 
 NAMES = tuple(image.name for image in IMAGES)
+#: What is built where nothing is named.
+ALWAYS = tuple(image.name for image in IMAGES if not image.on_demand)
 
 
 def find(name: str) -> Image:

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from footplate.errors import FootplateError
-from footplate.images import process
-from footplate.images.builder import PACKAGES_SCRIPT, Progress, Request
+from footplate.images import catalogue, process
+from footplate.images.builder import PACKAGES_SCRIPT, RUN_TIMEOUT, Progress, Request
 from footplate.images.catalogue import TORCH_CPU_INDEX, Torch
 from footplate.images.errors import BuildFailed, MachineLacks
 
@@ -31,7 +31,7 @@ class Docker:
     name = "docker"
 
     def __init__(self, torch: Torch, progress: Progress) -> None:
-        self._torch = torch
+        self._torch: Torch = torch
         self._progress = progress
 
     def prepare(self, log: Path) -> None:
@@ -44,10 +44,7 @@ class Docker:
             if image == "pytorch"
             else {}
         )
-        return {"BASE": BASE, **torch}
-
-    def has_cuda(self, image: str) -> bool:
-        return image == "pytorch" and self._torch == "cuda"
+        return {"BASE": BASE, **torch, **catalogue.find(image).arguments(self._torch)}
 
     def build(self, request: Request) -> None:
         arguments = [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
@@ -65,6 +62,11 @@ class Docker:
     def packages(self, reference: str, names: tuple[str, ...]) -> Mapping[str, str]:
         command = ["docker", "run", "--rm", "--network", "none", reference, "python3", "-c", PACKAGES_SCRIPT, *names]
         return json.loads(process.output(command, what=f"reading the packages of {reference}", timeout=QUERY_TIMEOUT))
+
+    def run(self, reference: str, archive: Path, command: Sequence[str], log: Path) -> str:
+        process.run(["docker", "load", "--input", str(archive)], log, what=f"loading {archive}")
+        words = ["docker", "run", "--rm", "--network", "none", reference, *command]
+        return process.output(words, what=f"running {command[0]} in {reference}", timeout=RUN_TIMEOUT)
 
     def export(self, request: Request, archive: Path) -> str:
         """Docker knows a manifest's digest only after a push: the image's own ID stands in for it."""

@@ -18,6 +18,8 @@ _IGNORED = re.compile(r"(^|/)__pycache__(/|$)|\.pyc$")
 
 _COPY = re.compile(r"^(?:COPY|ADD)\s+(?P<rest>.+)$", re.IGNORECASE)
 
+_ARGUMENT = re.compile(r"\$\{(\w+)\}")
+
 
 def instructions(dockerfile: str) -> Iterator[str]:
     """Instructions with their continuation lines joined, comments left out."""
@@ -36,13 +38,13 @@ def instructions(dockerfile: str) -> Iterator[str]:
         yield joined.strip()
 
 
-def copied(dockerfile: str) -> tuple[str, ...]:
-    """Source patterns that the Dockerfile takes from its context, in order."""
+def copied(dockerfile: str, arguments: Mapping[str, str] = {}) -> tuple[str, ...]:
+    """Source patterns that the Dockerfile takes from its context, in order, with `${NAME}` as the build arguments have it."""
     patterns: list[str] = []
     for instruction in instructions(dockerfile):
         if not (match := _COPY.match(instruction)):
             continue
-        words = match["rest"].split()
+        words = _ARGUMENT.sub(lambda found: arguments.get(found[1], found[0]), match["rest"]).split()
         flags = [word for word in words if word.startswith("--")]
         if any(flag.startswith("--from=") for flag in flags):
             continue
@@ -68,9 +70,9 @@ def split(dockerfile: str) -> tuple[str, str]:
     return "\n".join(lines[:last]), "\n".join(lines[last:])
 
 
-def files(context: Path, dockerfile: str) -> tuple[Path, ...]:
+def files(context: Path, dockerfile: str, arguments: Mapping[str, str]) -> tuple[Path, ...]:
     """What the instructions take from ``context``."""
-    found = {path for pattern in copied(dockerfile) for path in _files(context, pattern)}
+    found = {path for pattern in copied(dockerfile, arguments) for path in _files(context, pattern)}
     return tuple(sorted(path for path in found if not _IGNORED.search(path.relative_to(context).as_posix())))
 
 
@@ -86,7 +88,7 @@ def tag(context: Path, dockerfile: str, arguments: Mapping[str, str]) -> str:
     add("dockerfile", "\n".join(instructions(dockerfile)).encode())
     for name in sorted(arguments):
         add(f"argument:{name}", arguments[name].encode())
-    for path in files(context, dockerfile):
+    for path in files(context, dockerfile, arguments):
         executable = "x" if path.stat().st_mode & 0o111 else "-"
         add(f"file:{executable}:{path.relative_to(context).as_posix()}", path.read_bytes())
     return digest.hexdigest()[:TAG_LENGTH]

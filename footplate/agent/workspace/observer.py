@@ -16,8 +16,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from footplate.agent.workspace import gpus, server
+from footplate.agent.workspace import cuda, gpus, server
 from footplate.agent.workspace.processes import Process, snapshot
 from footplate.agent.workspace.reporting import Unheard, send
 from footplate.agent.workspace.start import SERVER
@@ -30,6 +31,8 @@ SOON = 5.0
 """Seconds before another try where the collector did not take a report."""
 MOST = 5
 """Reasons in a report."""
+NOTICE = Path("/tmp/footplate-notice")
+"""What the images' /etc/profile.d shows."""
 TYPES = "somebody types in a terminal"
 ACTS = "somebody works in the browser"
 
@@ -140,12 +143,21 @@ def run(environment: Mapping[str, str]) -> None:
         time.sleep(pace.sample)
 
 
+def tell(notice: str | None, file: Path = NOTICE) -> None:
+    """In the log, and to each login shell."""
+    file.unlink(missing_ok=True)
+    if notice is not None:
+        log.warning("%s", notice)
+        file.write_text(f"{notice}\n")
+
+
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="footplate-agent: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if not os.environ.get("FOOTPLATE_COLLECTOR"):
         log.info("nobody listens: FOOTPLATE_COLLECTOR is not set")
         signal.pause()
+    tell(cuda.check(os.environ))
     run(os.environ)
     return 0
 

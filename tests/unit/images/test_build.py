@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,10 +42,7 @@ class FileBuilder:
         pass
 
     def arguments(self, image: str) -> Mapping[str, str]:
-        return {"BASE": "files:1"}
-
-    def has_cuda(self, image: str) -> bool:
-        return False
+        return {"BASE": "files:1", **catalogue.find(image).arguments("cpu")}
 
     def build(self, request: Request) -> None:
         if self.failing and self.failing in request.reference:
@@ -57,6 +54,9 @@ class FileBuilder:
     def packages(self, reference: str, names: tuple[str, ...]) -> Mapping[str, str]:
         return dict.fromkeys(names, "1.0")
 
+    def run(self, reference: str, archive: Path, command: Sequence[str], log: Path) -> str:
+        raise BuildFailed("files do not run")
+
     def export(self, request: Request, archive: Path) -> str:
         archive.write_text(request.reference)
         return "sha256:" + "0" * 64
@@ -67,7 +67,8 @@ class FileBuilder:
 
 def run(directory: Path, builder: FileBuilder, *, force: bool = False) -> list[build.Outcome]:
     directory.mkdir(exist_ok=True)
-    return build.build(catalogue.IMAGES, catalogue.repository(), directory, builder, Recorder(), force)
+    images = [catalogue.find(name) for name in catalogue.ALWAYS]
+    return build.build(images, catalogue.repository(), directory, builder, Recorder(), force)
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +124,10 @@ def test_old_archives_go_and_partial_ones_too(tmp_path: Path) -> None:
 def test_an_unknown_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownImage) as caught:
         build.ensure(["tensorflow"], Recorder(), environment={"FOOTPLATE_CACHE": str(tmp_path)})
-    assert str(caught.value) == "There is no image 'tensorflow'.\nthe images are platform, jupyter, pytorch"
+    assert (
+        str(caught.value)
+        == "There is no image 'tensorflow'.\nthe images are platform, jupyter, pytorch, base, datascience, jax"
+    )
 
 
 def test_little_disk_is_told_before_anything_is_done(tmp_path: Path) -> None:

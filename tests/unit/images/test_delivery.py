@@ -60,6 +60,6 @@ def test_only_what_a_cluster_lacks_is_loaded(tmp_path: Path) -> None:
         def done(self, text: str) -> None: ...
 
     cluster = Cluster()
-    loaded = delivery.load([built(name) for name in catalogue.NAMES], cluster, tmp_path, Quiet())
+    loaded = delivery.load([built(name) for name in catalogue.ALWAYS], cluster, tmp_path, Quiet())
     assert cluster.loaded == ["platform.tar", "pytorch.tar"]
     assert [one.reference.split(":")[0] for one in loaded] == ["footplate.local/platform", "footplate.local/pytorch"]

@@ -39,7 +39,7 @@ def tag(context: Path, **arguments: str) -> str:
 
 
 def test_the_inputs_are_what_the_dockerfile_copies(context: Path) -> None:
-    found = [path.relative_to(context).as_posix() for path in inputs.files(context, DOCKERFILE)]
+    found = [path.relative_to(context).as_posix() for path in inputs.files(context, DOCKERFILE, {})]
     assert found == ["data/deep/x", "locks/uv.lock", "source/a.py", "source/b.py"]
 
 
@@ -80,11 +80,11 @@ def test_a_source_that_is_not_there_is_named(context: Path) -> None:
 @pytest.mark.parametrize("name", catalogue.NAMES)
 def test_the_build_context_lets_through_what_the_dockerfiles_copy(name: str) -> None:
     """.dockerignore names what is let through; everything that is copied must be below it."""
-    root = catalogue.repository()
+    root, image = catalogue.repository(), catalogue.find(name)
     allowed = [
         line[1:].rstrip("/") for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")
     ]
-    for pattern in inputs.copied((root / catalogue.find(name).dockerfile).read_text()):
+    for pattern in inputs.copied((root / image.dockerfile).read_text(), image.arguments("cpu")):
         assert any(pattern == prefix or pattern.startswith(f"{prefix}/") for prefix in allowed), pattern
 
 
