@@ -17,6 +17,7 @@ from footplate.images.errors import BuildFailed
 HOST_FILES = (Path("/etc/ssl/certs"), Path("/etc/pip.conf"), Path("/etc/uv"))
 
 QUERY_TIMEOUT = 120.0
+_UNKNOWN = "image not known"
 ANSWERS = 3
 
 #: Layouts kept of one image's environment stage.
@@ -78,8 +79,14 @@ class Buildah:
             path.mkdir(parents=True)
 
     def _has(self, reference: str) -> bool:
-        images: list[dict[str, Any]] = self._ask_json("images", "--json", what="buildah images") or []
-        return any(reference in (image.get("names") or ()) for image in images)
+        """Asked of the one image: `buildah images` adds up the sizes of all, which takes it half a minute."""
+        try:
+            self._ask("inspect", "--type", "image", "--format", "{{.FromImageID}}", reference, what="buildah inspect")
+        except BuildFailed as error:
+            if _UNKNOWN not in error.message:
+                raise
+            return False
+        return True
 
     def arguments(self, image: str) -> Mapping[str, str]:
         torch = {"TORCH": "apt" if self._torch == "cpu" else "wheel"} if image == "pytorch" else {}
