@@ -1,8 +1,8 @@
 """What the API server itself refuses of a person's request: ValidatingAdmissionPolicies, generated from the settings.
 
-`SPECS` judges what is asked for: owner, image, amounts, and what reaches beyond the pod. `OWNERS` is evaluated once for
-each Workspace of the namespace, and keeps a person's workspaces to that person: the ways into their pods, and their homes.
-Who may use the verb `assign` on a kind (`footplate-team-admin`, cluster administrators) acts for others.
+`SPECS` judges what is asked for: owner, image, amounts, and what reaches beyond the pod. `ENTRANCES` keeps the pods of
+workspaces to their owners; it looks at each Workspace of the namespace, which costs too much for requests as frequent as
+those for specs. Who may use the verb `assign` on a kind (`footplate-team-admin`, cluster administrators) acts for others.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 """
@@ -20,11 +20,11 @@ from footplate.api.platform import SERVICE_ACCOUNT_WORKSPACE, Maximum, Platform
 Json = dict[str, Any]
 
 SPECS = "footplate-specs"
-OWNERS = "footplate-owners"
+ENTRANCES = "footplate-entrances"
 #: In the namespace of a team, on `workspaces` and `trainingjobs`.
 ASSIGN = "assign"
 #: The ways into a running pod.
-ENTRANCES = ("pods/exec", "pods/attach", "pods/portforward", "pods/proxy")
+_WAYS = ("pods/exec", "pods/attach", "pods/portforward", "pods/proxy")
 _KINDS = ("workspaces", "trainingjobs")
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 #: Of the container runtime, which takes it from a pod without GPUs too. Source: NVIDIA container toolkit, "Environment variables".
@@ -59,15 +59,15 @@ _TEAMS = {"namespaceSelector": {"matchExpressions": [{"key": labels.TEAM, "opera
 
 
 def policies(platform: Platform) -> list[Json]:
-    return [_policy(SPECS, _specs(platform)), _policy(OWNERS, _owners())]
+    return [_policy(SPECS, _specs(platform)), _policy(ENTRANCES, _entrances())]
 
 
 def bindings() -> list[Json]:
     """In the namespaces of teams."""
     specs: Json = {"policyName": SPECS, "validationActions": ["Deny"], "matchResources": _TEAMS}
-    owners: Json = {"policyName": OWNERS, "validationActions": ["Deny"], "matchResources": _TEAMS}
-    owners["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Allow"}
-    return [_binding(SPECS, specs), _binding(OWNERS, owners)]
+    entrances: Json = {"policyName": ENTRANCES, "validationActions": ["Deny"], "matchResources": _TEAMS}
+    entrances["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Allow"}
+    return [_binding(SPECS, specs), _binding(ENTRANCES, entrances)]
 
 
 def _policy(name: str, spec: Json) -> Json:
@@ -75,7 +75,7 @@ def _policy(name: str, spec: Json) -> Json:
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
         "metadata": {"name": name},
-        "spec": {"failurePolicy": "Fail", "matchConditions": [_NOT_THE_PLATFORM], **spec},
+        "spec": {"failurePolicy": "Fail", **spec},
     }
 
 
@@ -125,6 +125,7 @@ def _specs(platform: Platform) -> Json:
         ),
     }
     return {
+        "matchConditions": [_NOT_THE_PLATFORM],
         "matchConstraints": {"resourceRules": [_rule(("CREATE", "UPDATE", "DELETE"), (GROUP,), _KINDS)]},
         "variables": _listed(variables),
         "validations": [*_ownership(), _image(platform), *_amounts(platform.maximum), *_reach()],
@@ -132,16 +133,20 @@ def _specs(platform: Platform) -> Json:
 
 
 def _ownership() -> list[Json]:
+    """A workspace's account is the team's, so that it may not do what is its owner's alone, but to the workspace itself."""
     others = "ask an admin of the team, who may do it for others"
     return [
         _validation(
-            "!variables.creates || variables.pod != '' || variables.owner == variables.caller || variables.assigns",
-            f"'spec.owner must be ' + variables.caller + ', who asks, not ' + (variables.owner == '' ? 'left out' : variables.owner)"
+            "!variables.creates || variables.owner == variables.caller || variables.assigns"
+            " || (variables.pod != '' && request.resource.resource == 'trainingjobs')",
+            "variables.pod != '' ? 'a workspace makes no other workspaces: make it from your own machine' : "
+            "'spec.owner must be ' + variables.caller + ', who asks, not ' + (variables.owner == '' ? 'left out' : variables.owner)"
             f" + ': set it so, or {others}'",
             "Forbidden",
         ),
         _validation(
-            "variables.creates || variables.pod != '' || variables.before in ['', variables.caller] || variables.assigns",
+            "variables.creates || variables.before in ['', variables.caller] || variables.assigns"
+            " || (variables.pod != '' && (request.resource.resource == 'trainingjobs' || request.name == variables.pod))",
             "'spec.owner is ' + variables.before + ', and only the owner changes or deletes it: "
             f"make one of your own, or {others}'",
             "Forbidden",
@@ -204,6 +209,13 @@ def _reach() -> list[Json]:
             "'spec.datasets: the path in a uri of pvc:// leads out of its volume: remove the .. from it'",
         ),
         _validation(
+            "variables.deletes || !has(object.spec.datasets)"
+            " || object.spec.datasets.all(d, !d.uri.matches('^pvc://[^/]+-home(/|$)')) || variables.assigns",
+            "'spec.datasets: claims that end in -home are the homes of workspaces, and stay there: copy what is needed to where '"
+            " + 'the team keeps its data'",
+            "Forbidden",
+        ),
+        _validation(
             f"variables.deletes || !has(object.spec.env) || !('{_DEVICES}' in object.spec.env)"
             f" || object.spec.env['{_DEVICES}'] in {_text(list(_HARMLESS_DEVICES))}",
             _text(
@@ -215,44 +227,22 @@ def _reach() -> list[Json]:
     ]
 
 
-def _owners() -> Json:
-    home = "'pvc://' + params.metadata.name + '-home'"
-    variables = {
-        **_VARIABLES,
-        "theirs": "has(params.spec.owner) ? string(params.spec.owner) : ''",
-        "datasets": "request.operation in ['CREATE', 'UPDATE'] && has(object.spec.datasets) ? object.spec.datasets : []",
-        "target": "request.operation == 'DELETE' ? variables.before : variables.owner",
-    }
+def _entrances() -> Json:
+    theirs = "has(params.spec.owner) ? string(params.spec.owner) : ''"
     return {
+        "matchConditions": [
+            _NOT_THE_PLATFORM,
+            {"name": "is-its-pod", "expression": "params.metadata.name == request.name"},
+        ],
         "paramKind": {"apiVersion": API_VERSION, "kind": "Workspace"},
-        "matchConstraints": {
-            "resourceRules": [
-                _rule(("CONNECT",), ("",), ENTRANCES),
-                _rule(("CREATE", "UPDATE", "DELETE"), (GROUP,), _KINDS),
-            ]
-        },
-        "variables": _listed(variables),
+        "matchConstraints": {"resourceRules": [_rule(("CONNECT",), ("",), _WAYS)]},
+        "variables": _listed({**_VARIABLES, "theirs": theirs}),
         "validations": [
             _validation(
-                "request.operation != 'CONNECT' || params.metadata.name != request.name"
-                " || variables.theirs in ['', variables.caller] || variables.pod == request.name || variables.assigns",
+                "variables.theirs in ['', variables.caller] || variables.pod == request.name || variables.assigns",
                 "'workspace ' + request.name + ' is of ' + variables.theirs + ', and only they may enter it: "
                 "make one of your own'",
                 "Forbidden",
-            ),
-            _validation(
-                "request.operation == 'CONNECT' || variables.pod == '' || params.metadata.name != variables.pod"
-                " || variables.target == variables.theirs",
-                "'spec.owner must be ' + variables.theirs + ', whose workspace ' + variables.pod + ' asks, not '"
-                " + (variables.target == '' ? 'left out' : variables.target) + ': set it so'",
-                "Forbidden",
-            ),
-            _validation(
-                "variables.theirs in ['', variables.owner] || variables.assigns"
-                f" || variables.datasets.all(d, d.uri != {home} && !d.uri.startsWith({home} + '/'))",
-                "'spec.datasets: ' + params.metadata.name + '-home is the home of ' + variables.theirs"
-                " + ': ask them to copy the data to where the team keeps it'",
-                "Forbidden",
-            ),
+            )
         ],
     }

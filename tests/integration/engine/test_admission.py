@@ -18,7 +18,7 @@ async def test_they_are_applied_left_alone_and_changed_with_the_settings(lab: La
         await lab.up("1")
         assert lab.errors() == ""
         for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
-            for name in ("footplate-specs", "footplate-owners"):
+            for name in ("footplate-specs", "footplate-entrances"):
                 assert await lab.get(kind, name, GROUP) is not None
         assert not (await lab.up("1")).changed
         await lab.up("2")
