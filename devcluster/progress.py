@@ -21,9 +21,10 @@ class ConsoleProgress:
         self._title: str = ""
         self._status: Status | None = None
         self._last_line: float = 0.0
+        self._said: str = ""
 
     def begin(self, title: str) -> None:
-        self._title = title
+        self._title, self._said = title, ""
         self._last_line = time.monotonic()
         if self._console.is_terminal:
             self._stop()
@@ -35,8 +36,8 @@ class ConsoleProgress:
     def detail(self, text: str) -> None:
         if self._status is not None:
             self._status.update(Text(f"{self._title}: {text}"))
-        elif time.monotonic() - self._last_line >= self._plain_interval:
-            self._last_line = time.monotonic()
+        elif text != self._said and time.monotonic() - self._last_line >= self._plain_interval:
+            self._last_line, self._said = time.monotonic(), text
             self._console.print(f"{self._title}: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def done(self, text: str) -> None:

@@ -8,8 +8,11 @@ from footplate.cli.exit_codes import ExitCode
 
 
 def told(job: TrainingJob) -> str:
-    said = job.status.message
-    return f"Job {job.metadata.name}: {said}" if said else f"Job {job.metadata.name} ended: {job.status.phase}."
+    """`Job train succeeded.`"""
+    name, said = job.metadata.name, job.status.message
+    if not said:
+        return f"Job {name} ended: {job.status.phase}."
+    return f"Job {name} {said.removeprefix('It ')}" if said.startswith("It ") else f"Job {name}: {said}"
 
 
 def code(job: TrainingJob) -> ExitCode:

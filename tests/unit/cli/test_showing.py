@@ -18,6 +18,7 @@ from footplate.api.resources import Gpu
 from footplate.api.trainingjob import Attempt, Cause, CauseClass, JobPhase, Pending, Progress
 from footplate.api.workspace import WorkspacePhase
 from footplate.cli import human
+from footplate.cli.ending import told
 from footplate.cli.showing import cause_text, job_page, workspace_page
 from footplate.client.pods import Pod
 
@@ -216,3 +217,13 @@ def test_a_cause_says_its_class_and_what_follows_from_it() -> None:
     assert cause_text(cause) == "Infra/NodeNotReady: node n3 does not answer; avoids n3"
     hopeless = Cause(CauseClass.APP, "no such module", reason="CodeError", retry=False)
     assert cause_text(hopeless) == "App/CodeError: no such module; not tried again"
+
+
+def test_how_a_job_ended_is_one_sentence() -> None:
+    def ended(message: str | None) -> TrainingJob:
+        status = TrainingJobStatus(phase=JobPhase.FAILED, message=message)
+        return TrainingJob(META, TrainingJobSpec(environment="e", command=("x",)), status)
+
+    assert told(ended("It succeeded.")) == "Job digits succeeded."
+    assert told(ended("Environment 'x' does not exist.")) == "Job digits: Environment 'x' does not exist."
+    assert told(ended(None)) == "Job digits ended: Failed."
