@@ -124,8 +124,8 @@ def _resolve(
             wrong = mismatch(field, opened)
             if wrong:
                 shown = "[secret] is not of its type" if secret else wrong
-                where = "--config" if key in overridden else path
-                raise ConfigInvalid(f"{where}: {_short(key)} {shown}", field.description or None)
+                where = f"--config {key}" if key in overridden else f"{path}: {_short(key)}"
+                raise ConfigInvalid(f"{where} {shown}", field.description or None)
         values[key] = _text(opened)
         if secret:
             secrets.add(key)

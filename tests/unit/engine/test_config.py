@@ -120,10 +120,10 @@ def test_an_override_changes_a_part_of_what_the_file_has(root: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "text", "message"),
     [
-        ("teams", "red", r"--config: config 'shop:teams' must be of type array<object>, not 'red'"),
+        ("teams", "red", r"--config shop:teams must be of type array<object>, not 'red'"),
         ("teams", "[{name: ", r"--config teams: '\[\{name: ' is neither JSON nor YAML"),
         ("teams[7].name", "red", r"--config teams\[7\]\.name: the list has no \[7\]"),
-        ("size", "many", r"--config: config 'shop:size' must be of type integer, not 'many'"),
+        ("size", "many", r"--config shop:size must be of type integer, not 'many'"),
         ("tames[0].name", "red", r"--config: there is no configuration key 'tames\[0\]\.name'"),
     ],
 )
