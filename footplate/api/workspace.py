@@ -15,8 +15,8 @@ PORT = 8888
 HOME = "/home/footplate"
 DEFAULT_OWNER = "default"
 TOKEN_KEY = "token"
-#: In the environment of its server.
-TOKEN_VARIABLE = "JUPYTER_TOKEN"
+#: By IDE: in the environment of its server.
+TOKEN_VARIABLES = {"jupyterlab": "JUPYTER_TOKEN", "vscode": "PASSWORD"}
 
 
 def owner_slug(owner: str | None) -> str:

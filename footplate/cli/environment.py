@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 app = group("Build the image of an environment, and try it: for platform teams.")
 
-Names = Annotated[list[str], typer.Argument(help="base, datascience, jax, jupyter, pytorch.", show_default=False)]
+Names = Annotated[
+    list[str], typer.Argument(help="base, datascience, jax, jupyter, pytorch, vscode.", show_default=False)
+]
 Cuda = Annotated[bool, typer.Option("--cuda", help="The variant for GPUs.")]
 
 

@@ -31,7 +31,9 @@ class TorchName(StrEnum):
 
 NamesArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="platform, jupyter, pytorch are the default; base, datascience, jax.", show_default=False),
+    typer.Argument(
+        help="platform, jupyter, pytorch are the default; base, datascience, jax, vscode.", show_default=False
+    ),
 ]
 BuilderOption = Annotated[
     BuilderName, typer.Option(help="auto: Docker where its daemon answers, else buildah, which needs root.")

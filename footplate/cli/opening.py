@@ -46,6 +46,8 @@ async def _announce(
 ) -> None:
     way = await access(session, state, port)
     live.pause()
+    if way.asks:
+        live.say(f"It asks for a password: {way.token}")
     announce({"name": state.metadata.name, "url": way.url, "port": port, "token": way.token})
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from footplate.api import Workspace
-from footplate.api.workspace import TOKEN_KEY, TOKEN_VARIABLE, token_secret
+from footplate.api.workspace import TOKEN_KEY, TOKEN_VARIABLES, token_secret
 from footplate.client import pods
 from footplate.client.kinds import SECRET
 from footplate.client.session import Session
@@ -19,8 +19,10 @@ from footplate.kube.errors import NotFound as ApiNotFound
 @dataclass(frozen=True)
 class Access:
     url: str
-    """It carries the token: whoever has it is in."""
+    """It carries the token, where the IDE takes it from there: whoever has it is in."""
     token: str
+    asks: bool = False
+    """The IDE asks for the token, as its password."""
 
 
 async def token(session: Session, workspace: Workspace) -> str:
@@ -45,11 +47,9 @@ async def token(session: Session, workspace: Workspace) -> str:
 
 async def _from_inside(session: Session, workspace: Workspace) -> str:
     name = workspace.metadata.name
-    pod = workspace.status.pod_name or name
+    pod, variable = workspace.status.pod_name or name, TOKEN_VARIABLES[workspace.spec.ide]
     try:
-        said = await session.kube.run(
-            workspace.metadata.namespace, pod, ["printenv", TOKEN_VARIABLE], container=pods.MAIN
-        )
+        said = await session.kube.run(workspace.metadata.namespace, pod, ["printenv", variable], container=pods.MAIN)
     except Forbidden as error:
         owner = workspace.spec.owner or "somebody else"
         raise Refused(
@@ -57,7 +57,7 @@ async def _from_inside(session: Session, workspace: Workspace) -> str:
         ) from error
     if said.exit_code:
         raise NotFound(
-            f"Workspace {name} has no token: its server was started without {TOKEN_VARIABLE}.",
+            f"Workspace {name} has no token: its server was started without {variable}.",
             f"`footplate workspace stop {name}` and `start` make another",
         )
     return said.stdout.decode().strip()
@@ -66,5 +66,8 @@ async def _from_inside(session: Session, workspace: Workspace) -> str:
 async def access(session: Session, workspace: Workspace, port: int) -> Access:
     """By way of a tunnel on `port`."""
     secret = await token(session, workspace)
-    path = urlsplit(workspace.status.url or "/lab").path or "/"
-    return Access(f"http://127.0.0.1:{port}{path}?token={quote(secret)}", secret)
+    page = urlsplit(workspace.status.url or "/lab")
+    address = f"http://127.0.0.1:{port}{page.path or '/'}"
+    if workspace.spec.ide == "vscode":
+        return Access(f"{address}?{page.query}", secret, asks=True)
+    return Access(f"{address}?token={quote(secret)}", secret)

@@ -46,14 +46,15 @@ class PodRequest:
 
 @dataclass(frozen=True)
 class WorkspaceRequest(PodRequest):
-    """`name` None: one is made up. `home`: size of the volume that outlives the pod; `0`: none."""
+    """`name` None: one is made up. `home`: size of the volume that outlives the pod; `0`: none. `ide`: jupyterlab, vscode."""
 
     name: str | None = None
     home: str | None = field(default=None, kw_only=True)
+    ide: str | None = field(default=None, kw_only=True)
 
     def spec(self) -> Json:
         home = {"size": self.home} if self.home is not None else None
-        return _said({**self.pod_fields(), "home": home})
+        return _said({**self.pod_fields(), "home": home, "ide": self.ide})
 
 
 @dataclass(frozen=True)

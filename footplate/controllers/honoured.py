@@ -19,7 +19,6 @@ REASON = "FieldsNotActedOn"
 WORKSPACE: tuple[Row[WorkspaceSpec], ...] = (
     ("home.snapshot", lambda spec: spec.home.snapshot != "Never"),
     ("home.restoreFrom", lambda spec: spec.home.restore_from is not None),
-    ("ide (JupyterLab is started)", lambda spec: spec.ide != "jupyterlab"),
 )
 TRAINING_JOB: tuple[Row[TrainingJobSpec], ...] = (
     ("placement.targets", lambda spec: spec.placement.targets != Placement().targets),

@@ -23,6 +23,8 @@ class Image:
     environment: bool = True
     #: Distributions whose versions the catalogue shows.
     packages: tuple[str, ...] = ()
+    #: vscode: it has VS Code (code-server) beside JupyterLab.
+    ide: Literal["jupyterlab", "vscode"] = "jupyterlab"
     #: Built where it is named, and not with all.
     on_demand: bool = False
     #: Its folder has a Dockerfile of its own; else it is built by that of `images/environment`.
@@ -35,7 +37,7 @@ class Image:
 
     def arguments(self, variant: Torch) -> dict[str, str]:
         """Build arguments of `images/environment`."""
-        return {} if self.own_dockerfile else {"ENVIRONMENT": self.name, "VARIANT": variant}
+        return {} if self.own_dockerfile else {"ENVIRONMENT": self.name, "IDE": self.ide, "VARIANT": variant}
 
 
 IMAGES = (
@@ -78,6 +80,14 @@ IMAGES = (
         title="JAX",
         description="JAX with Flax, Optax and Orbax, JupyterLab and the Footplate SDK.",
         packages=("jax", "flax", "optax", "orbax-checkpoint", "numpy", "jupyterlab"),
+        on_demand=True,
+    ),
+    Image(
+        name="vscode",
+        title="VS Code",
+        description="VS Code in the browser (code-server), for spec.ide vscode, JupyterLab and the Footplate SDK.",
+        packages=("jupyterlab", "ipykernel"),
+        ide="vscode",
         on_demand=True,
     ),
 )

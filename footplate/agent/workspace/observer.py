@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from footplate.agent.workspace import cuda, gpus, server
+from footplate.agent.workspace import cuda, gpus, server, vscode
 from footplate.agent.workspace.processes import Process, snapshot
 from footplate.agent.workspace.reporting import Unheard, send
 from footplate.agent.workspace.start import SERVER
@@ -73,6 +73,7 @@ class Observer:
         self._server = int(environment.get(SERVER) or 0)
         self._gpus = gpus.find(environment)
         self._terminals = Terminals()
+        self._vscode = vscode.VsCode(Path(environment.get("HOME") or "/"))
         self._before: dict[int, Process] = {}
         self._looked = self._answered = clock()
         self._silent = ""
@@ -89,7 +90,9 @@ class Observer:
         )
         for reason in found.reasons:
             self.sighted.see(reason, now)
-        self.sighted.passive = found.passive
+        self.sighted.passive = found.passive | ({vscode.CONNECTED} if self._vscode.connected() else set())
+        if self._vscode.saves():
+            self.sighted.see(vscode.SAVES, now)
         for name in server.executing(self._said, processes):
             self.sighted.see(f"{name} runs", now)
         if self._terminals.typed() and not first:

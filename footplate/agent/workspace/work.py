@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from footplate.agent.workspace import vscode
 from footplate.agent.workspace.processes import Process, descendants
 
 #: Shares of one core.
@@ -24,6 +25,8 @@ SHELLS = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "tcsh", "csh"})
 INTERPRETERS = frozenset({"python", "ipython", "node", "perl", "ruby", "R", "julia", "irb", "php", "lua"}) | SHELLS
 #: Options of interpreters that are followed by what is to be run.
 _RUNS = frozenset({"-c", "-m", "-e", "--eval"})
+#: Options of shells that a file with settings follows: VS Code's shells.
+_SETTINGS = frozenset({"--init-file", "--rcfile"})
 #: What waits for a person, or shows what others do. `tail` and `watch` as in che-machine-exec's table.
 WATCHES = frozenset(
     {
@@ -74,7 +77,7 @@ def work(before: Mapping[int, Process], now: Mapping[int, Process], seconds: flo
                 passive.add(f"{title(process)} only watches or waits")
         elif process.terminal >= 0 and process.group == process.foreground:
             reasons.add(f"{title(process)} runs in a terminal")
-        elif process.parent == roots.server:
+        elif process.parent == roots.server or vscode.serves(process, now.get(process.parent)):
             if share >= SERVICE_CPU:
                 reasons.add(f"{title(process)} uses the CPU")
         elif former is None or share >= BACKGROUND_CPU or process.written > former.written:
@@ -120,6 +123,8 @@ def title(process: Process) -> str:
 def _prompts(process: Process) -> bool:
     """An interpreter on a terminal that was not told what to run: it reads from a person."""
     name, rest = _command(process)
+    if rest and rest[0] in _SETTINGS:
+        rest = rest[2:]
     runs = any(word in _RUNS or not word.startswith("-") for word in rest)
     return process.terminal >= 0 and name in INTERPRETERS and not runs
 

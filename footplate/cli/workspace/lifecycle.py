@@ -59,6 +59,7 @@ def create(
         ),
     ] = None,
     env: Annotated[list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="May be repeated.")] = None,
+    ide: Annotated[str | None, typer.Option("--ide", help="jupyterlab or vscode.")] = None,
     owner: Annotated[str | None, typer.Option("--owner", help="Default: you.")] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it as soon as it runs.")] = False,
     no_wait: NoWaitOption = False,
@@ -83,6 +84,7 @@ def create(
         home=home,
         datasets=manifests.pairs(dataset or [], "--dataset"),
         env=manifests.pairs(env or [], "--env"),
+        ide=ide,
         owner=owner,
     )
     where = Where(team, context, kubeconfig)

@@ -10,10 +10,11 @@ import msgspec
 from footplate.api import Workspace, labels
 from footplate.api.meta import GROUP
 from footplate.api.platform import SERVICE_ACCOUNT_WORKSPACE, Platform, priority_class
-from footplate.api.workspace import DEFAULT_OWNER, HOME, PORT, TOKEN_KEY, TOKEN_VARIABLE, token_secret
+from footplate.api.workspace import DEFAULT_OWNER, HOME, PORT, TOKEN_KEY, TOKEN_VARIABLES, token_secret
 from footplate.controllers import podshape
 from footplate.controllers.children import labelled, metadata, team_of
 from footplate.controllers.cluster import Pod
+from footplate.controllers.workspace.ide import IDES
 from footplate.controllers.workspace.observed import has_home, home_name, pod_name
 
 Json = dict[str, Any]
@@ -24,14 +25,6 @@ SHAPE = f"{GROUP}/pod-shape"
 
 #: The agent starts the server and sees to it; an image without one starts it all the same, and its activity is unknown.
 _WITH_AGENT = ("sh", "-c", 'command -v footplate-agent >/dev/null && exec footplate-agent "$@"; exec "$@"', "start")
-_START = (
-    "jupyter",
-    "lab",
-    "--ip=0.0.0.0",
-    f"--port={PORT}",
-    "--no-browser",
-    f"--ServerApp.root_dir={HOME}",
-)
 
 
 def pod(ws: Workspace, image: str, platform: Platform) -> Json:
@@ -48,7 +41,7 @@ def shape(spec: Json) -> str:
 
 
 def url(ws: Workspace) -> str:
-    return f"http://{ws.metadata.name}.{SERVICE}.{ws.metadata.namespace}.svc:{PORT}/lab"
+    return f"http://{ws.metadata.name}.{SERVICE}.{ws.metadata.namespace}.svc:{PORT}{IDES[ws.spec.ide].page}"
 
 
 def misses(pod: Pod | None, secret: str) -> bool:
@@ -90,7 +83,7 @@ def _spec(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
 
 
 def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
-    spec = ws.spec
+    spec, ide = ws.spec, IDES[ws.spec.ide]
     values = {
         "HOME": HOME,
         "FOOTPLATE_WORKSPACE": ws.metadata.name,
@@ -99,16 +92,16 @@ def _main(ws: Workspace, image: str, platform: Platform, team: str) -> Json:
         **podshape.reporting(platform),
     }
     token: Json = {"secretKeyRef": {"name": token_secret(spec.owner), "key": TOKEN_KEY}}
-    probe: Json = {"httpGet": {"path": "/api", "port": PORT}, "timeoutSeconds": 5}
+    probe: Json = {"httpGet": {"path": ide.alive, "port": PORT}, "timeoutSeconds": 5}
     return {
         "name": "main",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [*_WITH_AGENT, *_START],
+        "command": [*_WITH_AGENT, *ide.command],
         "workingDir": HOME,
         "env": [
             *podshape.main_environment(spec.env, values, platform),
-            {"name": TOKEN_VARIABLE, "valueFrom": token},
+            {"name": TOKEN_VARIABLES[spec.ide], "valueFrom": token},
         ],
         "envFrom": podshape.store_credentials(platform),
         "resources": podshape.container_resources(spec.resources, platform),

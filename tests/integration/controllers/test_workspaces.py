@@ -225,12 +225,15 @@ async def test_a_home_grows_with_its_spec(place: Place) -> None:
     assert grown or (condition is not None and condition.reason == "ResizeRefused")
 
 
-async def test_fields_without_effect_are_named(place: Place) -> None:
-    await place.workspace("demo", idle={"timeout": "90m"}, ide="vscode")
+async def test_the_ide_that_was_asked_for_is_started(place: Place) -> None:
+    await place.workspace("demo", ide="vscode")
     ws = await place.until_workspace("demo", runs)
-    condition = find_condition(ws.status.conditions, "Honoured")
-    assert condition is not None
-    assert condition.message == "This version does not act on ide (JupyterLab is started)."
+    assert find_condition(ws.status.conditions, "Honoured") is None
+    assert (ws.status.url or "").endswith(":8888/?folder=/home/footplate")
+    (container,) = (await place.client.get(kinds.POD, "demo", place.namespace))["spec"]["containers"]
+    assert "code-server" in container["command"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    assert {"PASSWORD"} == {e["name"] for e in container["env"]} & {"PASSWORD", "JUPYTER_TOKEN"}
 
 
 async def test_a_change_that_needs_a_restart_is_said(place: Place) -> None:

@@ -126,7 +126,7 @@ def test_an_unknown_image_is_named(tmp_path: Path) -> None:
         build.ensure(["tensorflow"], Recorder(), environment={"FOOTPLATE_CACHE": str(tmp_path)})
     assert (
         str(caught.value)
-        == "There is no image 'tensorflow'.\nthe images are platform, jupyter, pytorch, base, datascience, jax"
+        == "There is no image 'tensorflow'.\nthe images are platform, jupyter, pytorch, base, datascience, jax, vscode"
     )
 
 

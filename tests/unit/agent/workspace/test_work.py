@@ -37,6 +37,10 @@ def in_terminal(pid: int, *arguments: str, shown: bool = True, **more: object) -
 
 SHELL = process(30, "/bin/bash", "-l", parent=SERVER, terminal=0, session=30, group=30, foreground=30)
 BUSY = {"cpu": 5.0}
+EXTENSIONS = "/home/footplate/.local/share/code-server/extensions"
+HOST = process(
+    70, "/opt/code-server/bin/node", "/opt/code-server/out/bootstrap-fork", "--type=extensionHost", cpu=0.3, written=99
+)
 
 ROWS = (
     ("a prompt", (SHELL,), None),
@@ -64,6 +68,12 @@ ROWS = (
     ),
     ("a kernel's child", (process(60, "ffmpeg", parent=KERNEL, **BUSY),), "ffmpeg runs in the background"),
     ("a language server", (process(61, "pylsp", parent=SERVER, cpu=0.1, written=99),), None),
+    ("VS Code with an open tab", (HOST, process(71, "/usr/bin/git", "status", parent=70, cpu=0.1)), None),
+    ("VS Code's language server", (process(72, "node", f"{EXTENSIONS}/pyright/server.js", parent=70, cpu=0.2),), None),
+    ("an extension that computes", (replace(HOST, cpu=5.0),), "node /opt/code-server/out/bootstrap-fork"),
+    ("a prompt in VS Code", (HOST, in_terminal(73, "/bin/bash", "--init-file", "/opt/code-server/sh.sh")), None),
+    ("a script in VS Code", (HOST, in_terminal(73, "python3", "train.py")), "python3 train.py runs in a terminal"),
+    ("a kernel of VS Code", (HOST, process(74, "python3", "-m", "ipykernel_launcher", parent=70, cpu=0.1)), "python3 -m ipykernel"),
     ("a zombie", (process(62, "gone", zombie=True, **BUSY),), None),
     ("a look from outside", (process(63, "python3", "-I", "-m", "footplate.agent.workspace.top", **BUSY),), None),
 )  # fmt: skip
