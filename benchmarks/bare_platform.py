@@ -12,8 +12,10 @@ from footplate.api.environment import Environment, EnvironmentSpec
 from footplate.api.meta import ObjectMeta
 from footplate.api.platform import (
     CONFIG_MAP,
+    SERVICE_ACCOUNT_HOME,
     SERVICE_ACCOUNT_JOB,
     SERVICE_ACCOUNT_WORKSPACE,
+    HomePolicy,
     ObjectStore,
     Platform,
     Team,
@@ -43,12 +45,14 @@ MANAGER = "footplate-setup"
 
 
 def platform(teams: Sequence[str], **more: Any) -> Platform:
+    """Without snapshots of homes: most clusters that it is for run no pods."""
     return Platform(
         version="0",
         platform_image="footplate.local/platform:test",
         state_uri="s3://footplate/state",
         teams=tuple(Team(team, f"s3://footplate/teams/{team}") for team in teams),
         object_store=ObjectStore(endpoint="http://store.invalid:9000"),
+        homes=HomePolicy(snapshot="Never"),
         **more,
     )
 
@@ -111,7 +115,7 @@ async def install_team(client: Client, team: str) -> str:
     name = labels.TEAM_NAMESPACE_PREFIX + team
     marked = {labels.TEAM: team, "pod-security.kubernetes.io/enforce": "restricted"}
     await client.apply(NAMESPACE, {"metadata": {"name": name, "labels": marked}}, manager=MANAGER)
-    accounts = (SERVICE_ACCOUNT_WORKSPACE, SERVICE_ACCOUNT_JOB)
+    accounts = (SERVICE_ACCOUNT_WORKSPACE, SERVICE_ACCOUNT_JOB, SERVICE_ACCOUNT_HOME)
     await asyncio.gather(
         *(
             client.apply(SERVICE_ACCOUNT, {"metadata": {"name": account, "namespace": name}}, manager=MANAGER)

@@ -34,10 +34,12 @@ TEAM_ADMIN_RULES: list[dict[str, Any]] = [
     {"api_groups": [GROUP], "resources": ["workspaces", "trainingjobs"], "verbs": [ASSIGN]},
 ]
 
-#: Cluster-wide, for everyone who can log in: which environments and teams there are, which GPUs the nodes have.
+#: Cluster-wide, for everyone who can log in: which environments and teams there are, which GPUs the nodes have, which
+#: volumes can grow.
 CATALOGUE_RULES: list[dict[str, Any]] = [
     {"api_groups": [GROUP], "resources": ["environments"], "verbs": _READ},
     {"api_groups": [""], "resources": ["nodes"], "verbs": _READ},
+    {"api_groups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": _READ},
 ]
 
 

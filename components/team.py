@@ -15,6 +15,7 @@ from footplate.api import labels
 from footplate.api.platform import (
     COLLECTOR_PORT,
     OBJECT_STORE_SECRET,
+    SERVICE_ACCOUNT_HOME,
     SERVICE_ACCOUNT_JOB,
     SERVICE_ACCOUNT_WORKSPACE,
 )
@@ -36,7 +37,8 @@ QUOTA_RESOURCES = {
 class TeamArgs:
     """`quota`: by the keys of QUOTA_RESOURCES. `credentials`: environment variables for the object store.
 
-    `annotations` of its service accounts, by which they have an identity with the cloud. `metadata_identity`: that
+    `annotations` of its service accounts, by which they have an identity with the cloud; `home_annotations` of that which
+    snapshots of homes are made as. `metadata_identity`: that
     identity is got from the metadata service's address, where pods never reach the node's own.
     """
 
@@ -45,6 +47,7 @@ class TeamArgs:
     quota: Mapping[str, str]
     credentials: Mapping[str, pulumi.Input[str]]
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    home_annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     metadata_identity: bool = False
     admins: tuple[str, ...] = ()
 
@@ -60,7 +63,9 @@ class Team(pulumi.ComponentResource):
             args.name, metadata={"name": namespace, "labels": {**self._labels, **RESTRICTED}}, opts=self._child
         )
         self.namespace = created.metadata["name"]
-        self._service_accounts(args.annotations)
+        for account in (SERVICE_ACCOUNT_WORKSPACE, SERVICE_ACCOUNT_JOB):
+            self._service_account(account, args.annotations)
+        self._service_account(SERVICE_ACCOUNT_HOME, args.home_annotations)
         self._members(args.members)
         self._admins(args.admins)
         self._quota(args.quota)
@@ -77,17 +82,13 @@ class Team(pulumi.ComponentResource):
     def _metadata(self, name: str) -> Any:
         return {"name": name, "namespace": self.namespace, "labels": self._labels}
 
-    def _service_accounts(self, annotations: Mapping[str, pulumi.Input[str]]) -> None:
-        for name in (SERVICE_ACCOUNT_WORKSPACE, SERVICE_ACCOUNT_JOB):
-            metadata = self._metadata(name)
-            if annotations:
-                metadata["annotations"] = dict(annotations)
-            kubernetes.core.v1.ServiceAccount(
-                f"{self._name}-{name}",
-                metadata=metadata,
-                automount_service_account_token=False,
-                opts=self._child,
-            )
+    def _service_account(self, name: str, annotations: Mapping[str, pulumi.Input[str]]) -> None:
+        metadata = self._metadata(name)
+        if annotations:
+            metadata["annotations"] = dict(annotations)
+        kubernetes.core.v1.ServiceAccount(
+            f"{self._name}-{name}", metadata=metadata, automount_service_account_token=False, opts=self._child
+        )
 
     def _members(self, members: tuple[str, ...]) -> None:
         """People, and the workspaces: the SDK in a notebook submits jobs of the team."""

@@ -9,7 +9,7 @@ import pulumi
 from components.config import PlatformConfig
 from components.foundation import Foundation
 from footplate.api import labels, records
-from footplate.api.platform import SERVICE_ACCOUNT_JOB, SERVICE_ACCOUNT_WORKSPACE
+from footplate.api.platform import SERVICE_ACCOUNT_HOME, SERVICE_ACCOUNT_JOB, SERVICE_ACCOUNT_WORKSPACE, homes_uri
 from providers.contract import (
     Grant,
     ObjectStore,
@@ -52,6 +52,24 @@ class Workloads:
             )
             for team in config.teams
         }
+        # Apart from the team's own: what runs in a workspace cannot touch the snapshots of it.
+        self._homes: dict[str, WorkloadIdentity] = {
+            team.name: provider.workload_identity(
+                WorkloadIdentitySpec(
+                    f"home-{team.name}",
+                    foundation.cluster,
+                    f"{labels.TEAM_NAMESPACE_PREFIX}{team.name}",
+                    (SERVICE_ACCOUNT_HOME,),
+                    [Grant(homes_uri(store.state_uri, team.name))],
+                    store,
+                ),
+                opts,
+            )
+            for team in config.teams
+        }
 
     def annotations(self, team: str) -> Mapping[str, pulumi.Input[str]]:
         return self._identities[team].annotations
+
+    def home_annotations(self, team: str) -> Mapping[str, pulumi.Input[str]]:
+        return self._homes[team].annotations

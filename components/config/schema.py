@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from footplate.api import platform
-from footplate.api.platform import IdlePolicy
+from footplate.api.platform import HomePolicy, IdlePolicy
 from providers.spec import (
     Count,
     Days,
@@ -54,6 +54,10 @@ class Idle(IdlePolicy, frozen=True, forbid_unknown_fields=True):
 
 class Maximum(platform.Maximum, frozen=True, forbid_unknown_fields=True):
     """What one workspace or one node of a job may ask for, as in `footplate.api.platform`."""
+
+
+class Homes(HomePolicy, frozen=True, forbid_unknown_fields=True):
+    """Snapshots of homes, as in `footplate.api.platform`."""
 
 
 class Team(Spec, frozen=True):
@@ -149,3 +153,4 @@ class PlatformConfig(Spec, frozen=True):
     object_store: ObjectStore = ObjectStore()
     controllers: Controllers = Controllers()
     idle: Idle = Idle()
+    homes: Homes = Homes()

@@ -232,7 +232,11 @@ def _entrances() -> Json:
     return {
         "matchConditions": [
             _NOT_THE_PLATFORM,
-            {"name": "is-its-pod", "expression": "params.metadata.name == request.name"},
+            # And those that work on its home: `name.home-3`.
+            {
+                "name": "is-its-pod",
+                "expression": "params.metadata.name == request.name || request.name.startsWith(params.metadata.name + '.')",
+            },
         ],
         "paramKind": {"apiVersion": API_VERSION, "kind": "Workspace"},
         "matchConstraints": {"resourceRules": [_rule(("CONNECT",), ("",), _WAYS)]},

@@ -3,6 +3,7 @@
 from footplate.api.meta import GROUP
 
 WORKSPACE = f"{GROUP}/workspace"
+HOME = f"{GROUP}/home"
 WORKSPACES = f"{GROUP}/workspaces"
 JOB = f"{GROUP}/job"
 ATTEMPT = f"{GROUP}/attempt"

@@ -22,6 +22,7 @@ TOKEN_AUDIENCE = "footplate"
 #: Service accounts in each team's namespace.
 SERVICE_ACCOUNT_WORKSPACE = "workspace"
 SERVICE_ACCOUNT_JOB = "job"
+SERVICE_ACCOUNT_HOME = "home"
 
 
 def priority_class(priority: str) -> str:
@@ -54,6 +55,15 @@ IDLE_DEFAULTS = IdlePolicy(
     unknown_warning="30m",
     unknown_limit="0s",
 )
+
+
+class HomePolicy(Wire, frozen=True):
+    """Snapshots of homes. `keep_last`, and beside them the last of each of so many days and weeks."""
+
+    snapshot: Literal["OnStop", "Never"] = "OnStop"
+    keep_last: Annotated[int, Meta(ge=1, le=1000)] = 5
+    keep_daily: Annotated[int, Meta(ge=0, le=1000)] = 7
+    keep_weekly: Annotated[int, Meta(ge=0, le=1000)] = 4
 
 
 class Reporting(Wire, frozen=True):
@@ -132,10 +142,16 @@ class Platform(Wire, frozen=True):
     gpu_taints: tuple[str, ...] = ()
     fabrics: tuple[Fabric, ...] = ()
     idle: IdlePolicy = IdlePolicy()
+    homes: HomePolicy = HomePolicy()
     reporting: Reporting = Reporting()
 
     def to_config_map_data(self) -> dict[str, str]:
         return {KEY: json.format(json.encode(self), indent=2).decode()}
+
+
+def homes_uri(state_uri: str, team: str) -> str:
+    """Under which a team's snapshots are: one repository a workspace, by owner and name."""
+    return f"{state_uri}/homes/{team}"
 
 
 def from_config_map_data(data: dict[str, str]) -> Platform:

@@ -31,6 +31,7 @@ class ActivityReport(Wire, frozen=True, tag_field="kind", tag="Activity"):
     reasons: Annotated[Texts, Meta(description="What makes it active; none: it is not.")] = ()
     passive: Annotated[Texts, Meta(description="What is there and is no activity.")] = ()
     blind: Annotated[str, Meta(max_length=200, description="Why it cannot tell; empty: it can.")] = ""
+    home: Annotated[float, Meta(ge=0, le=1, description="How full the volume of home is.")] | None = None
 
 
 class RankBeat(Wire, frozen=True):

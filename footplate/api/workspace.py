@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from footplate.api.home import Home, HomeStatus
 from footplate.api.meta import API_VERSION, Condition, ObjectMeta, Wire
-from footplate.api.resources import Datasets, Duration, Env, Owner, Quantity, Resources, TeamName, rules
+from footplate.api.resources import Datasets, Duration, Env, Owner, Resources, TeamName, rules
 
 PORT = 8888
 HOME = "/home/footplate"
@@ -40,17 +41,6 @@ class WorkspacePhase(StrEnum):
     STOPPING = "Stopping"
     STOPPED = "Stopped"
     FAILED = "Failed"
-
-
-class Home(Wire, frozen=True):
-    size: Annotated[
-        Quantity, Meta(description="Size of the home volume; 0 means no volume: what is written goes with the pod.")
-    ] = "10Gi"
-    storage_class: Annotated[str, Meta(max_length=253)] | None = None
-    snapshot: Annotated[
-        Literal["OnStop", "Never"], Meta(description="Whether home is saved to object storage on stop.")
-    ] = "Never"
-    restore_from: Annotated[str, Meta(max_length=1024)] | None = None
 
 
 class Idle(Wire, frozen=True):
@@ -93,6 +83,10 @@ class WorkspaceSpec(Wire, frozen=True):
             (
                 "(has(self.storageClass) ? self.storageClass : '') == (has(oldSelf.storageClass) ? oldSelf.storageClass : '')",
                 "home.storageClass cannot be changed",
+            ),
+            (
+                "(has(self.restoreFrom) ? self.restoreFrom : '') == (has(oldSelf.restoreFrom) ? oldSelf.restoreFrom : '')",
+                "home.restoreFrom cannot be changed: it is what a new home begins with. Restore with home.request",
             ),
         ),
     ] = Home()
@@ -137,6 +131,7 @@ class WorkspaceStatus(Wire, frozen=True):
     ] = 0
     lost_pod: Annotated[str | None, Meta(description="UID of the last pod whose end is counted.")] = None
     home_uid: Annotated[str | None, Meta(description="UID of its home's volume claim.")] = None
+    home: HomeStatus | None = None
     retry_at: Annotated[datetime | None, Meta(description="No new start before this time.")] = None
     message: Annotated[str, Meta(description="One sentence: what it waits for, or why it stopped.")] | None = None
     observed_generation: int = 0

@@ -77,6 +77,8 @@ def _options(given: argparse.Namespace) -> Options:
         dump=given.dump,
         progress=given.progress,
         straggling=given.straggling,
+        snapshot=given.snapshot_wait,
+        home_task=given.home_task,
     )
     options = replace(
         options, port=given.port, collector_port=given.collector_port, workers=given.workers, bounds=bounds
@@ -126,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     span("--node-lost", bounds.node_lost, "from a node's silence until its ranks count as lost")
     span("--early", bounds.early, "what ends sooner after its start counts as a failed start")
     span("--first-delay", bounds.first_delay, "before the start after a failed one; doubles with each")
+    span("--snapshot-wait", bounds.snapshot, "for which a stop waits for the home's snapshot, which goes on")
+    span("--home-task", bounds.home_task, "for a snapshot or a restore in all")
     span("--longest-delay", bounds.longest_delay, "at most before a start")
     span("--first-step", bounds.first_step, "without a step while a job starts or saves, before it may be hung")
     span("--dump", bounds.dump, "for the stacks of a hung attempt, before it is ended")

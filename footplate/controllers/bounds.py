@@ -20,6 +20,12 @@ class Bounds:
     """In a row, through its own fault: then the workspace is Failed."""
     first_delay: timedelta = timedelta(seconds=2)
     longest_delay: timedelta = timedelta(minutes=5)
+    snapshot: timedelta = timedelta(minutes=5)
+    """For which a stop waits for home to be saved; then it is stopped, and saved all the same."""
+    home_task: timedelta = timedelta(hours=1)
+    """For a snapshot or a restore in all; then it counts as failed, and is tried again later."""
+    home_retry: timedelta = timedelta(minutes=1)
+    """Before the second try of a snapshot or a restore; doubles with each, up to an hour."""
     pods_created: timedelta = timedelta(seconds=10)
     """From a Job's creation to its pods' before it is asked what keeps them."""
 

@@ -36,6 +36,8 @@ BY_WAITING = "waiting"
 BY_OWNER = "owner"
 BY_NODE = "node"
 BY_SUSPECT = "suspect"
+BY_HOME = "home"
+BY_HOST = "host"
 BY_WORKSPACES_OF = "workspaces-of"
 
 WORKSPACE_NAMES = f"{labels.TEAM},{labels.WORKSPACES}"
@@ -91,6 +93,7 @@ class Caches:
                 BY_ENVIRONMENT: lambda ws: (ws.spec.environment or "",),
                 BY_CLAIM: lambda ws: _claims(ws.metadata.namespace, ws.spec.datasets),
                 BY_WAITING: lambda ws: _waits(ws.metadata.namespace, ws.status.phase in _WORKSPACE_WAITS),
+                BY_HOST: lambda ws: (ws.status.node_name,) if ws.status.node_name else (),
             },
         )
         self.training_jobs = Informer(
@@ -110,7 +113,12 @@ class Caches:
             kinds.POD,
             type=cluster.Pod,
             labels=ours,
-            indexers={BY_JOB: _by_job, BY_WORKSPACES_OF: _by_workspaces_of, BY_NODE: _ranks_by_node},
+            indexers={
+                BY_JOB: _by_job,
+                BY_WORKSPACES_OF: _by_workspaces_of,
+                BY_NODE: _ranks_by_node,
+                BY_HOME: _by_home,
+            },
         )
         self.claims = Informer(client, kinds.CLAIM, type=cluster.Claim)
         self.services = Informer(client, kinds.SERVICE, type=cluster.Bare, labels=ours, indexers={BY_JOB: _by_job})
@@ -234,6 +242,15 @@ def claim_index(namespace: str, claim: str) -> str:
 def _by_job(obj: cluster.Pod | cluster.Job | cluster.Bare | cluster.PodGroup) -> tuple[str, ...]:
     name = obj.metadata.labels.get(labels.JOB)
     return (job_index(obj.metadata.namespace, name),) if name else ()
+
+
+def home_index(namespace: str, workspace: str) -> str:
+    return f"{namespace}/{workspace}"
+
+
+def _by_home(obj: cluster.Pod) -> tuple[str, ...]:
+    name = obj.metadata.labels.get(labels.HOME)
+    return (home_index(obj.metadata.namespace, name),) if name else ()
 
 
 def _waits(namespace: str, waits: bool) -> tuple[str, ...]:

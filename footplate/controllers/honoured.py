@@ -16,10 +16,7 @@ Row = tuple[str, Callable[[S], bool]]
 
 REASON = "FieldsNotActedOn"
 
-WORKSPACE: tuple[Row[WorkspaceSpec], ...] = (
-    ("home.snapshot", lambda spec: spec.home.snapshot != "Never"),
-    ("home.restoreFrom", lambda spec: spec.home.restore_from is not None),
-)
+WORKSPACE: tuple[Row[WorkspaceSpec], ...] = ()
 TRAINING_JOB: tuple[Row[TrainingJobSpec], ...] = (
     ("placement.targets", lambda spec: spec.placement.targets != Placement().targets),
     ("placement.offloadAfter", lambda spec: spec.placement.offload_after is not None),

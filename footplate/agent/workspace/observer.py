@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from footplate.agent.workspace import cuda, gpus, server, vscode
 from footplate.agent.workspace.processes import Process, snapshot
 from footplate.agent.workspace.reporting import Unheard, send
@@ -125,6 +127,15 @@ class Observer:
             return []
 
 
+def full(home: str) -> float | None:
+    """Of its volume, as its user sees it; None where it has none."""
+    if not home or not os.path.ismount(home):
+        return None
+    found = os.statvfs(home)
+    used = found.f_blocks - found.f_bfree
+    return round(used / (used + found.f_bavail), 3) if used + found.f_bavail else None
+
+
 def run(environment: Mapping[str, str]) -> None:
     """For ever."""
     agent, sequence = secrets.token_hex(4), 0
@@ -134,6 +145,7 @@ def run(environment: Mapping[str, str]) -> None:
         observer.look()
         now = time.monotonic()
         report = observer.sighted.report(agent, sequence + 1, now, pace.recent, observer.blind(pace.every))
+        report = msgspec.structs.replace(report, home=full(environment.get("HOME", "")))
         says = (report.reasons, report.blind)
         if now >= due or says != before:
             sequence += 1

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from footplate.api.reports import ActivityReport
 from footplate.controllers.workspace.activity import Heard
+from footplate.controllers.workspace.storage import nearly_full
 
 SHORT_GAP = 60.0
 """Seconds without an agent that are not taken for activity: it was killed and is back."""
@@ -65,6 +66,7 @@ class Reports:
             report.reasons,
             report.passive,
             report.blind,
+            report.home,
         )
 
     def forget(self, uid: str) -> None:
@@ -72,4 +74,4 @@ class Reports:
 
 
 def _says(report: ActivityReport) -> tuple[object, ...]:
-    return report.agent, report.reasons, report.blind
+    return report.agent, report.reasons, report.blind, nearly_full(report.home)

@@ -35,6 +35,8 @@ class Heard:
     reasons: tuple[str, ...] = ()
     passive: tuple[str, ...] = ()
     blind: str = ""
+    home: float | None = None
+    """How full the volume of home is: 0 to 1."""
 
 
 @dataclass(frozen=True)

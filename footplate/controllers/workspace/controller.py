@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from footplate.api import Environment, Workspace, labels
+from footplate.api.home import PASSWORD_SECRET
 from footplate.api.workspace import WorkspacePhase, WorkspaceStatus, token_secret
 from footplate.controllers import caches, cluster, kinds, loop
 from footplate.controllers.bounds import Bounds
@@ -15,7 +16,7 @@ from footplate.controllers.children import CHANGE_REFUSED, Applier, Slot, compar
 from footplate.controllers.cluster import Metadata
 from footplate.controllers.collector.reports import Reports
 from footplate.controllers.loop import Refusals, Said, Shared
-from footplate.controllers.workspace import idleness, storage
+from footplate.controllers.workspace import homewords, idleness, storage
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.desired import desired
 from footplate.controllers.workspace.observed import Observed, has_home, home_name, pod_name
@@ -51,7 +52,7 @@ class WorkspaceController:
         c.claims.add_handler(self._claim_changed)
         c.environments.add_handler(self._environment_changed)
         c.settings.add_handler(lambda key, old, new: self._all())
-        c.nodes.add_handler(lambda key, old, new: self._freed(caches.EVERYWHERE))
+        c.nodes.add_handler(self._node_changed)
         c.quotas.add_handler(lambda key, old, new: self._freed(key.namespace))
 
     async def reconcile(self, key: Key) -> float | None:
@@ -105,13 +106,16 @@ class WorkspaceController:
         pod = c.pods.store.get(Key(namespace, pod_name(ws)))
         if ws.spec.desired_state == "Stopped":
             self._vanished.pop(ws.metadata.uid, None)
-        there = self._tokens.get((namespace, secret), 0.0) > self._shared.clock()
+        there = self._knows(namespace, secret)
         return Observed(
             facts=c.facts(namespace, ws.spec.datasets),
             pod=pod,
             home=c.claims.store.get(Key(namespace, home_name(ws))),
+            tasks=self._tasks(ws),
+            node=c.nodes.store.get(Key("", pod.spec.node_name)) if pod is not None and pod.spec.node_name else None,
             service=Key(namespace, pods.SERVICE) in c.services.store,
             new_token="" if there and not pods.misses(pod, secret) else secrets.token_hex(32),
+            new_password="" if self._knows(namespace, PASSWORD_SECRET) else secrets.token_hex(32),
             settle=SETTLE_BUSY if self._shared.busy() else SETTLE,
             vanished=self._vanished.get(ws.metadata.uid),
             refused=self._refusals.standing(ws.metadata),
@@ -120,9 +124,17 @@ class WorkspaceController:
             bounds=self._bounds,
         )
 
+    def _knows(self, namespace: str, secret: str) -> bool:
+        return self._tokens.get((namespace, secret), 0.0) > self._shared.clock()
+
+    def _tasks(self, ws: Workspace) -> tuple[cluster.Pod, ...]:
+        index = caches.home_index(ws.metadata.namespace, ws.metadata.name)
+        pods_ = self._caches.pods.store.by_index(caches.BY_HOME, index)
+        return tuple(pod for pod in pods_ if pod.metadata.owned_by(ws.metadata.uid))
+
     def _present(self, ws: Workspace, observed: Observed) -> dict[Slot, Metadata]:
-        """Its pod, and its home where it has one: a home is never removed but with its workspace."""
-        found: dict[Slot, Metadata] = {}
+        """Its pods, and its home where it has one: a home is never removed but with its workspace."""
+        found: dict[Slot, Metadata] = {(kinds.POD, pod.name): pod.metadata for pod in observed.tasks}
         uid = ws.metadata.uid
         if observed.pod is not None and observed.pod.metadata.owned_by(uid):
             found[kinds.POD, observed.pod.name] = observed.pod.metadata
@@ -148,6 +160,8 @@ class WorkspaceController:
     def _pod_changed(self, key: Key, old: cluster.Pod | None, new: cluster.Pod | None) -> None:
         pod = new or old
         name = pod.metadata.labels.get(labels.WORKSPACE) if pod else None
+        if pod is not None and (of_home := pod.metadata.labels.get(labels.HOME)):
+            self.queue.add(Key(key.namespace, of_home))
         if pod is None or name is None:
             return
         of = Key(key.namespace, name)
@@ -172,6 +186,11 @@ class WorkspaceController:
     def _all(self) -> None:
         self._add(list(self._caches.workspaces.store))
 
+    def _node_changed(self, key: Key, old: cluster.Node | None, new: cluster.Node | None) -> None:
+        self._freed(caches.EVERYWHERE)
+        if old is None or new is None or (old.ready, old.spec) != (new.ready, new.spec):
+            self._add(self._caches.workspaces.store.by_index(caches.BY_HOST, key.name))
+
     def _freed(self, where: str) -> None:
         waiting = self._caches.workspaces.store.by_index(caches.BY_WAITING, where)
         waiting.sort(key=_age)
@@ -185,7 +204,7 @@ class WorkspaceController:
 
 def said(before: WorkspaceStatus, after: WorkspaceStatus) -> list[Said]:
     """What people should hear of: what went wrong. The rest is in the status."""
-    return [*storage.said(before, after), *_said(before, after)]
+    return [*storage.said(before, after), *homewords.said(before, after), *_said(before, after)]
 
 
 def _said(before: WorkspaceStatus, after: WorkspaceStatus) -> list[Said]:

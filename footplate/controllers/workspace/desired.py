@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from footplate.api import Workspace, labels, quantity
+from footplate.api.home import PASSWORD_KEY, PASSWORD_SECRET
 from footplate.api.workspace import PORT, TOKEN_KEY, token_secret
 from footplate.controllers import admission, kinds, quota
 from footplate.controllers.children import Child, labelled, metadata, name_taken, team_of
 from footplate.controllers.refusal import Refusal
+from footplate.controllers.workspace import homes, hometask
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.observed import Observed, failed_for_good, has_home, home_name, pod_name
 from footplate.kube.conditions import find_condition
@@ -26,12 +28,14 @@ def desired(ws: Workspace, observed: Observed, now: datetime) -> tuple[Child, ..
     if wants_pod is None:
         body = start(ws, observed)
         if isinstance(body, Refusal):
-            return _home(ws, observed, starting=False)
+            return (*_home(ws, observed, starting=False), *_task(ws, observed))
+        if homes.holds_start(ws, observed):
+            return (*_shared(ws, observed), *_home(ws, observed, starting=True), *_task(ws, observed))
         pod = Child(kinds.POD, pod_name(ws), body)
-        return (*_shared(ws, observed), *_home(ws, observed, starting=True), pod)
+        return (*_shared(ws, observed), *_home(ws, observed, starting=True), *_task(ws, observed), pod)
     kept = (Child(kinds.POD, pod_name(ws), None),) if wants_pod else ()
     shared = _shared(ws, observed) if pods.misses(observed.pod, token_secret(ws.spec.owner)) else ()
-    return (*shared, *_home(ws, observed, starting=False), *kept)
+    return (*shared, *_home(ws, observed, starting=False), *kept, *_task(ws, observed))
 
 
 def _keeps_pod(ws: Workspace, observed: Observed, now: datetime) -> bool | None:
@@ -108,6 +112,33 @@ def _claim_spec(ws: Workspace) -> Json:
     if ws.spec.home.storage_class is not None:
         spec["storageClassName"] = ws.spec.home.storage_class
     return spec
+
+
+def _task(ws: Workspace, observed: Observed) -> tuple[Child, ...]:
+    """The pod of the home's task, one at a time; before the first, the password of the team's snapshots."""
+    home, platform = ws.status.home, observed.facts.platform
+    if home is None or home.task is None or platform is None:
+        return ()
+    name = hometask.name(ws, home.task)
+    if any(pod.name == name for pod in observed.tasks):
+        return (Child(kinds.POD, name, None),)
+    if observed.refused is not None or not all(pod.ended for pod in observed.tasks):
+        return ()
+    runs = observed.pod is not None and observed.pod.ready
+    beside = observed.pod.spec.node_name if observed.pod is not None and runs else ""
+    seconds = int(observed.bounds.home_task.total_seconds())
+    pod = Child(kinds.POD, name, hometask.pod(ws, home.task, platform, beside, seconds))
+    if not observed.new_password or home.total:
+        return (pod,)
+    ours = labelled("home", "homes", team_of(ws.metadata.namespace), None)
+    del ours[labels.OWNER]
+    password = {
+        "metadata": {"name": PASSWORD_SECRET, "labels": ours},
+        "type": "Opaque",
+        "immutable": True,
+        "data": {PASSWORD_KEY: base64.b64encode(observed.new_password.encode()).decode()},
+    }
+    return Child(kinds.SECRET, PASSWORD_SECRET, password, shared=True), pod
 
 
 def _shared(ws: Workspace, observed: Observed) -> tuple[Child, ...]:

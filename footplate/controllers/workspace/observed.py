@@ -9,7 +9,7 @@ from footplate.api import Workspace, quantity
 from footplate.api.workspace import WorkspacePhase
 from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Facts
-from footplate.controllers.cluster import Claim, Pod
+from footplate.controllers.cluster import Claim, Node, Pod
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.workspace.activity import Heard
 from footplate.kube.conditions import find_condition
@@ -27,9 +27,15 @@ class Observed:
     pod: Pod | None = None
     """Whatever pod has its name, its own or not; likewise `home`."""
     home: Claim | None = None
+    tasks: tuple[Pod, ...] = ()
+    """Its own that work on its home."""
+    node: Node | None = None
+    """Of its pod."""
     service: bool = False
     new_token: str = ""
     """For the owner's Secret, where it is not known to be there."""
+    new_password: str = ""
+    """For the team's snapshots, where the Secret of it is not known to be there."""
     settle: timedelta = timedelta(seconds=2)
     """For which a start is not spoken of; longer while the API server is busy."""
     vanished: str | None = None

@@ -13,6 +13,7 @@ import msgspec
 
 from footplate.api import Condition, Workspace, WorkspaceStatus
 from footplate.api.duration import human
+from footplate.api.home import HomeStatus
 from footplate.api.trainingjob import CauseClass
 from footplate.api.workspace import WorkspacePhase
 from footplate.controllers import honoured, kinds
@@ -22,7 +23,7 @@ from footplate.controllers.failure.pods import ending
 from footplate.controllers.failure.rule import Ending
 from footplate.controllers.refusal import Refusal
 from footplate.controllers.waiting import STAGES, Waiting, waiting
-from footplate.controllers.workspace import idleness, storage
+from footplate.controllers.workspace import homes, homewords, idleness, storage
 from footplate.controllers.workspace import pod as pods
 from footplate.controllers.workspace.activity import Outlook
 from footplate.controllers.workspace.desired import start, stuck
@@ -58,17 +59,19 @@ class Verdict:
 
 def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
     """Equal to `ws.status` when nothing has changed."""
+    home = homes.advance(ws, observed, now)
+    before, ws = ws, _with(ws, home)
     verdict = judge(ws, observed, now)
     pod = verdict.pod
-    if _passing(ws, observed, verdict, now):
-        return ws.status
+    if _passing(ws, observed, verdict, now) and home == before.status.home:
+        return before.status
     running = verdict.phase is WorkspacePhase.RUNNING
     outlook = idleness.of_running(ws, observed, now) if running else None
     message = verdict.message
     if outlook is not None and verdict.ready:
         message = idleness.sentence(ws, outlook)
     if running:
-        message += storage.warning(ws, observed)
+        message += storage.warning(ws, observed) + homewords.warning(observed)
     return msgspec.structs.replace(
         ws.status,
         phase=verdict.phase,
@@ -86,6 +89,10 @@ def status(ws: Workspace, observed: Observed, now: datetime) -> WorkspaceStatus:
         message=message,
         observed_generation=ws.metadata.generation,
     )
+
+
+def _with(ws: Workspace, home: HomeStatus | None) -> Workspace:
+    return Workspace(ws.metadata, ws.spec, msgspec.structs.replace(ws.status, home=home))
 
 
 def unworkable(ws: Workspace, message: str, now: datetime) -> WorkspaceStatus:
@@ -110,7 +117,7 @@ def judge(ws: Workspace, observed: Observed, now: datetime) -> Verdict:
     pod = observed.pod
     ours = pod is not None and pod.metadata.owned_by(ws.metadata.uid)
     if ws.spec.desired_state == "Stopped":
-        return _stopping(ws, observed, there=ours)
+        return _stopping(ws, observed, now, there=ours)
     if failed_for_good(ws):
         return _as_before(ws)
     if pod is not None and not ours:
@@ -156,6 +163,7 @@ def next_look(ws: Workspace, observed: Observed, now: datetime) -> timedelta | N
         due += [given + observed.bounds.start] if given is not None else []
     if ws.status.phase is WorkspacePhase.RUNNING and (look := idleness.of_running(ws, observed, now).look):
         due.append(look)
+    due += homes.next_look(ws, observed)
     due = [moment for moment in due if moment > now]
     return min(due) - now if due else None
 
@@ -175,13 +183,18 @@ def _as_before(ws: Workspace) -> Verdict:
     return replace(before, started_at=None, reason=ready.reason if ready else KEEPS_ENDING)
 
 
-def _stopping(ws: Workspace, observed: Observed, *, there: bool) -> Verdict:
+def _stopping(ws: Workspace, observed: Observed, now: datetime, *, there: bool) -> Verdict:
     if there and observed.pod is not None:
         uid = observed.pod.metadata.uid
-        return Verdict(WorkspacePhase.STOPPING, "Stopping", "Its pod is ending.", lost_pod=uid)
+        text = homewords.stuck(observed, "It is stopped as soon as its pod has ended") or "Its pod is ending."
+        return Verdict(WorkspacePhase.STOPPING, "Stopping", text, lost_pod=uid)
+    if homes.saving(ws, observed, now):
+        return Verdict(WorkspacePhase.STOPPING, "SavingHome", "Its home is being saved.")
     why = idleness.why_stopped(ws.status)
     return Verdict(
-        WorkspacePhase.STOPPED, "Stopped", f"{why.message if why else 'It is stopped.'}{storage.kept(ws, observed)}"
+        WorkspacePhase.STOPPED,
+        "Stopped",
+        f"{why.message if why else 'It is stopped.'}{storage.kept(ws, observed)}{homewords.saved(ws, observed)}",
     )
 
 
@@ -196,6 +209,10 @@ def _not_started(ws: Workspace, observed: Observed, before: Verdict, now: dateti
     refusal = observed.refused or start(ws, observed)
     if isinstance(refusal, Refusal) and refusal.reason != CHANGE_REFUSED:
         return _refused(refusal, before)
+    if unfilled := homewords.unfilled(ws):
+        return _refused(unfilled, before)
+    if held := homes.holds_start(ws, observed):
+        return replace(before, phase=WorkspacePhase.STARTING, reason="HomeNotReady", message=held, started_at=None)
     return replace(
         before, phase=WorkspacePhase.STARTING, reason="Starting", message="Its pod is being made.", started_at=None
     )
@@ -203,12 +220,11 @@ def _not_started(ws: Workspace, observed: Observed, before: Verdict, now: dateti
 
 def _leaving(ws: Workspace, observed: Observed, before: Verdict) -> Verdict:
     """The remainder of a pod whose loss is counted."""
-    if before.retry_at is not None:
+    waits = "It starts again as soon as its former pod is gone"
+    held = homewords.stuck(observed, waits)
+    if before.retry_at is not None and not held:
         return replace(before, phase=WorkspacePhase.STARTING, reason="PodLost", started_at=None)
-    text = "It starts again as soon as its former pod is gone."
-    node = observed.pod.spec.node_name if observed.pod else ""
-    if node and node not in observed.facts.capacity.ready:
-        text = f"It waits for its former pod to end, but node {node} does not answer."
+    text = held or f"{waits}."
     return replace(before, phase=WorkspacePhase.STARTING, reason="PodLeaving", message=text, started_at=None)
 
 
@@ -299,6 +315,8 @@ def _conditions(
         found = remove_condition(found, storage.CONDITION)
     else:
         found = set_condition(found, condition(storage.CONDITION, *home))
+    for type_, one in homewords.conditions(ws, observed, running=verdict.phase is WorkspacePhase.RUNNING):
+        found = set_condition(found, condition(type_, *one)) if one is not None else remove_condition(found, type_)
     ignored = honoured.ignored(ws.spec, honoured.WORKSPACE)
     if ignored is None:
         found = remove_condition(found, "Honoured")

@@ -16,8 +16,11 @@ from footplate.kube.conditions import find_condition
 CONDITION = "StorageReady"
 DELETING = "Deleting"
 REPLACED = "Replaced"
+NEARLY_FULL = "NearlyFull"
+FULL, EMPTIER = 0.9, 0.85
 
 _SAVE = "Its home is being deleted and goes when it stops: save what is in it now."
+_FULL = f"The volume of its home is more than {FULL:.0%} full: remove what is not needed, or let it grow with"
 _ANEW = "Its former home was deleted: this one is new and empty."
 
 
@@ -45,11 +48,26 @@ def ready(ws: Workspace, observed: Observed) -> tuple[bool, str, str] | None:
         return True, RESIZE_REFUSED, refused.message
     if before is not None and before.reason == RESIZE_REFUSED and before.observed_generation == ws.metadata.generation:
         return True, RESIZE_REFUSED, before.message
+    if bound and _fills(ws, observed):
+        return True, NEARLY_FULL, f"{_FULL} `footplate workspace resize {ws.metadata.name} --home SIZE`."
     if bound:
         return True, "Bound", "Its home is there."
     if home.status.phase == "Lost":
         return False, "Lost", "The volume of its home is gone: its claim has lost it."
     return False, "Pending", waits(home) or "Its home is made when its pod is given a node."
+
+
+def nearly_full(share: float | None) -> bool:
+    return share is not None and share >= FULL
+
+
+def _fills(ws: Workspace, observed: Observed) -> bool:
+    before = find_condition(ws.status.conditions, CONDITION)
+    was = before is not None and before.reason == NEARLY_FULL
+    share = observed.heard.home if observed.heard is not None else None
+    if share is None:
+        return was
+    return share >= (EMPTIER if was else FULL)
 
 
 def _is_new(ws: Workspace, observed: Observed) -> bool:
@@ -63,7 +81,7 @@ def _is_new(ws: Workspace, observed: Observed) -> bool:
 def warning(ws: Workspace, observed: Observed) -> str:
     """Of one that runs: what its owner must know at once; else empty."""
     found = ready(ws, observed)
-    return f" {found[2]}" if found is not None and found[1] in (DELETING, REPLACED) else ""
+    return f" {found[2]}" if found is not None and found[1] in (DELETING, REPLACED, NEARLY_FULL) else ""
 
 
 def kept(ws: Workspace, observed: Observed) -> str:
@@ -83,7 +101,11 @@ def waits(home: Claim | None) -> str | None:
 
 def said(before: WorkspaceStatus, after: WorkspaceStatus) -> list[Said]:
     old, new = _reason(before), _reason(after)
-    if new is None or new.reason not in (DELETING, REPLACED) or (old is not None and old.reason == new.reason):
+    if (
+        new is None
+        or new.reason not in (DELETING, REPLACED, NEARLY_FULL)
+        or (old is not None and old.reason == new.reason)
+    ):
         return []
     return [Said("Warning", f"Home{new.reason}", "Store", new.message)]
 

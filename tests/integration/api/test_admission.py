@@ -247,9 +247,10 @@ async def test_what_was_allowed_once_can_still_be_stopped(teams: Teams) -> None:
 
 @pytest.mark.parametrize("way", ["exec", "portforward"])
 async def test_nobody_but_the_owner_enters_a_workspace(teams: Teams, way: str) -> None:
-    for who, says in ((BOB, "workspace first is of alice"), (EVE, "cannot create resource")):
-        with pytest.raises(Forbidden, match=says):
-            await enter(teams.people[who], teams, "first", way)
+    for who, says in ((BOB, "workspace first.* is of alice"), (EVE, "cannot create resource")):
+        for pod in ("first", "first.home-1"):
+            with pytest.raises(Forbidden, match=says):
+                await enter(teams.people[who], teams, pod, way)
     for who in (ALICE, ADMIN):
         with pytest.raises(KubeError) as passed:
             await enter(teams.people[who], teams, "first", way)

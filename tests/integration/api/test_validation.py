@@ -17,6 +17,7 @@ from tests.conftest import ApiCluster
 NAMESPACE = "default"
 ENV = {"environment": "jupyter"}
 DATA = {"name": "d", "uri": "s3://b/x"}
+ASKED = {"at": "2026-01-01T00:00:00Z", "restore": "latest"}
 JOB = {"environment": "jupyter", "command": ["true"]}
 
 
@@ -57,6 +58,11 @@ async def create(
         (WORKSPACE, {**ENV, "resources": {"gpu": {"count": 0}}}, "spec.resources.gpu.count"),
         (WORKSPACE, {**ENV, "resources": {"gpu": {"share": "half"}}}, "spec.resources.gpu.share"),
         (WORKSPACE, {**ENV, "home": {"size": "big"}}, "spec.home.size"),
+        (WORKSPACE, {**ENV, "home": {"restoreFrom": "yesterday"}}, "spec.home.restoreFrom"),
+        (WORKSPACE, {**ENV, "home": {"restoreFrom": "../bob/latest"}}, "spec.home.restoreFrom"),
+        (WORKSPACE, {**ENV, "home": {"request": {"restore": "latest"}}}, "spec.home.request.at"),
+        (WORKSPACE, {**ENV, "home": {"request": {**ASKED, "paths": ["a", "b/../../c"]}}}, "must be within home"),
+        (WORKSPACE, {**ENV, "home": {"request": {**ASKED, "to": "/etc"}}}, "must be within home"),
         (WORKSPACE, {**ENV, "idle": {"timeout": "soon"}}, "spec.idle.timeout"),
         (WORKSPACE, {**ENV, "datasets": [{"name": "d", "uri": "ftp://x"}]}, "spec.datasets[0].uri"),
         (WORKSPACE, {**ENV, "datasets": [{"name": "D!", "uri": "s3://b/x"}]}, "spec.datasets[0].name"),
@@ -126,7 +132,7 @@ async def test_the_longest_name_is_taken(client: Client, resource: Resource, nam
 async def test_defaults_are_written_into_a_spec(client: Client) -> None:
     workspace = (await create(client, WORKSPACE, ENV))["spec"]
     assert (workspace["desiredState"], workspace["ide"]) == ("Running", "jupyterlab")
-    assert workspace["home"] == {"size": "10Gi", "snapshot": "Never"}
+    assert workspace["home"] == {"size": "10Gi"}
     assert workspace["resources"] == {"cpu": "1", "memory": "2Gi"}
     job = (await create(client, TRAINING_JOB, JOB))["spec"]
     assert (job["nodes"], job["cancelled"], job["launcher"]) == (1, False, "torchrun")
@@ -138,6 +144,7 @@ async def test_defaults_are_written_into_a_spec(client: Client) -> None:
     [
         (WORKSPACE, ENV, {"home": {"size": "5Gi"}}, "home.size can grow but not shrink"),
         (WORKSPACE, ENV, {"home": {"storageClass": "fast"}}, "home.storageClass cannot be changed"),
+        (WORKSPACE, ENV, {"home": {"restoreFrom": "latest"}}, "home.restoreFrom cannot be changed"),
         (WORKSPACE, {**ENV, "owner": "alice"}, {"owner": "bob"}, "owner cannot be changed"),
         (TRAINING_JOB, JOB, {"nodes": 2}, "nodes cannot be changed after submission"),
         (TRAINING_JOB, JOB, {"environment": "other"}, "environment cannot be changed after submission"),

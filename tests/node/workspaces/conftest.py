@@ -107,23 +107,32 @@ class Workspaces:
 
 
 @pytest.fixture
-async def workspaces(node_cluster: NodeCluster, images: dict[str, str]) -> AsyncIterator[Workspaces]:
+async def bare(node_cluster: NodeCluster, images: dict[str, str]) -> AsyncIterator[Workspaces]:
+    """Set up, without controllers, which the test is to run."""
     connection = load_connection(node_cluster.kubeconfig, node_cluster.context)
     async with Client(connection, user_agent="footplate-test") as client, aiohttp.ClientSession() as http:
         await bare_platform.install_kinds(client)
         await bare_platform.install_permissions(client)
         await bare_platform.install_environment(client, "jupyter", images["jupyter"])
         place = Place(connection, client, f"t{secrets.token_hex(4)}")
-        store = ObjectStore(endpoint=node_cluster.object_store.endpoint)
         await bare_platform.install_team(client, place.team)
-        async with place.controllers():
-            # The object store listens at the node's end of its link, and this process at the machine's.
-            node = IPv4Interface(f"{urlsplit(node_cluster.object_store.endpoint).hostname}/30")
-            url = f"http://{node.network[1]}:{urlsplit(place.collector).port}"
-            reporting = msgspec.structs.replace(REPORTING, url=url)
-            await place.configure(platform_image=images["platform"], object_store=store, idle=IDLE, reporting=reporting)
-            yield Workspaces(place, http)
-            await client.request("DELETE", kinds.WORKSPACE.path(place.namespace))
-            await place.no_pods(60.0)
+        store = ObjectStore(endpoint=node_cluster.object_store.endpoint)
+        await place.configure(platform_image=images["platform"], object_store=store)
+        yield Workspaces(place, http)
+        await client.request("DELETE", kinds.WORKSPACE.path(place.namespace))
+        await place.no_pods(60.0)
         for namespace in (place.namespace, place.system):
             await client.delete(bare_platform.NAMESPACE, namespace)
+
+
+@pytest.fixture
+async def workspaces(bare: Workspaces, node_cluster: NodeCluster) -> AsyncIterator[Workspaces]:
+    place = bare.place
+    async with place.controllers():
+        # The object store listens at the node's end of its link, and this process at the machine's.
+        node = IPv4Interface(f"{urlsplit(node_cluster.object_store.endpoint).hostname}/30")
+        url = f"http://{node.network[1]}:{urlsplit(place.collector).port}"
+        await place.configure(idle=IDLE, reporting=msgspec.structs.replace(REPORTING, url=url))
+        yield bare
+        await place.client.request("DELETE", kinds.WORKSPACE.path(place.namespace))
+        await place.no_pods(60.0)

@@ -1,6 +1,8 @@
 """An object store of the session, and a bucket of each test."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -56,3 +58,15 @@ def termination_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "termination-log"
     monkeypatch.setenv("FOOTPLATE_TERMINATION_LOG", str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def restic() -> str:
+    """Debian's, as in the platform's image; installed where this machine may."""
+    if shutil.which("restic") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "restic"]
+        for command in (install, ["apt-get", "update", "-qq"], install):
+            subprocess.run(command, check=False, capture_output=True)
+            if shutil.which("restic"):
+                break
+    return shutil.which("restic") or pytest.skip("restic is not installed (apt-get install restic)")

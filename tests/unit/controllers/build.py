@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from footplate.api import Environment, EnvironmentSpec, ObjectMeta, TrainingJob, Workspace
-from footplate.api.platform import ObjectStore, Platform, Team
+from footplate.api.platform import HomePolicy, ObjectStore, Platform, Team
 from footplate.controllers.caches import Facts, Served
 from footplate.controllers.capacity import Capacity, measure
 from footplate.controllers.cluster import Node, Pod
@@ -27,6 +27,7 @@ PLATFORM = Platform(
     teams=(Team("vision", "s3://footplate/teams/vision"),),
     object_store=ObjectStore(endpoint="http://10.0.0.1:9000"),
     allowed_images=("registry.example/vision/*",),
+    homes=HomePolicy(snapshot="Never"),
 )
 
 

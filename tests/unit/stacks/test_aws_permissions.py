@@ -135,3 +135,29 @@ def test_arns_are_of_the_regions_partition(region: str) -> None:
     place = Place(Site("footplate", "111122223333", region))
     assert place.cluster_arn == f"arn:{partition}:eks:{region}:111122223333:cluster/footplate"
     assert place.managed_policy("X") == f"arn:{partition}:iam::aws:policy/X"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_snapshots_of_homes_are_written_by_an_identity_of_their_own_below_the_team_s_prefix(stack: str) -> None:
+    """What runs in a workspace is not it: a slip there takes no snapshot along."""
+    homes = [
+        (name, statement) for name, statement in statements(stack) if "home-" in name and "Objects" in statement["Sid"]
+    ]
+    objects = [statement for _, statement in homes if "s3:PutObject" in statement["Action"]]
+    assert objects
+    for statement in objects:
+        (resource,) = statement["Resource"]
+        assert re.search(r"-state/homes/[a-z]+/\*$", resource)
+    for name, statement in statements(stack):
+        if name.startswith("team-"):
+            assert not any(
+                re.search(r"-state(/\*|/homes/.*)?$", resource)
+                for resource in statement["Resource"]
+                if "Objects" in statement["Sid"]
+            )
+    associations = [
+        (step.inputs["serviceAccount"], step.name)
+        for step in planned(stack)
+        if step.type == "aws:eks/podIdentityAssociation:PodIdentityAssociation" and "home-" in step.name
+    ]
+    assert associations and {account for account, _ in associations} == {"home"}
