@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 
 from footplate import api
+from footplate.api.home import Answer, Snapshot
 from footplate.api.trainingjob import JobPhase
-from footplate.client import blocking, copying, environments, idling, jobs, workspaces
+from footplate.client import blocking, copying, environments, homes, idling, jobs, workspaces
 from footplate.client.logs.sources import workspace_pod
 from footplate.client.observing import Report, once, read, silent
 from footplate.client.pods import Pod
@@ -312,6 +313,42 @@ class RunningWorkspace:
     def stop_when_finished(self) -> None:
         """It is stopped as soon as nothing runs in it."""
         blocking.run(idling.stop_when_finished(self.client.session, self.name))
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Of its home, verified, the newest first."""
+        home = self.status.home
+        return home.snapshots if home is not None else ()
+
+    def snapshot(self, timeout: float | None = None, *, report: Report = silent) -> str:
+        """Saves its home as it is now, running or not. What came of it, in a sentence."""
+        return self._answer(homes.snapshot(self.client.session, self.name, Wait(timeout, report)))
+
+    def restore(
+        self,
+        snapshot: str = "latest",
+        paths: Sequence[str] = (),
+        to: str | None = None,
+        *,
+        timeout: float | None = None,
+        report: Report = silent,
+    ) -> str:
+        """`snapshot`: latest, an id, a time. All of home where it is stopped; with `paths`, these, running or not."""
+        wait = Wait(timeout, report)
+        return self._answer(homes.restore(self.client.session, self.name, snapshot, paths, to, wait))
+
+    def _answer(self, asked: Coroutine[None, None, Answer | None]) -> str:
+        answer = blocking.run(asked)
+        return answer.message if answer is not None else ""
+
+    def clone(self, name: str, snapshot: str | None = None, *, timeout: float | None = None) -> RunningWorkspace:
+        """Another like it, whose home begins with that snapshot, or with one that is taken now."""
+        made = blocking.run(homes.clone(self.client.session, self.name, name, snapshot, None, Wait(timeout)))
+        return RunningWorkspace(self.client, made["metadata"]["name"])
+
+    def resize(self, home: str, timeout: float | None = 60.0) -> str:
+        """Raises Refused where its storage cannot grow."""
+        return blocking.run(homes.resize(self.client.session, self.name, home, Wait(timeout)))
 
     def start(self) -> None:
         """Asks for it; `wait` until it runs."""

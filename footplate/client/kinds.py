@@ -16,11 +16,14 @@ CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps", True)
 SECRET = Resource("", "v1", "Secret", "secrets", True)
 SERVICE = Resource("", "v1", "Service", "services", True)
 QUOTA = Resource("", "v1", "ResourceQuota", "resourcequotas", True)
+CLAIM = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True)
+STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 NODE = Resource("", "v1", "Node", "nodes", False)
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments", True)
 CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 
 __all__ = [
+    "CLAIM",
     "CONFIG_MAP",
     "CRD",
     "DEPLOYMENT",
@@ -30,6 +33,7 @@ __all__ = [
     "QUOTA",
     "SECRET",
     "SERVICE",
+    "STORAGE_CLASS",
     "TRAINING_JOB",
     "WORKSPACE",
 ]

@@ -55,8 +55,8 @@ class PlayedJob(_Played):
 
 
 class PlayedWorkspace(_Played):
-    def __init__(self, kubelet: Kubelet, owner: str = "ada", token: str = "t0ken") -> None:
-        super().__init__(kubelet, WORKSPACE, {"environment": "jupyter", "owner": owner, "home": {"size": "0"}})
+    def __init__(self, kubelet: Kubelet, owner: str = "ada", token: str = "t0ken", **spec: Any) -> None:
+        super().__init__(kubelet, WORKSPACE, {"environment": "jupyter", "owner": owner, "home": {"size": "0"}, **spec})
         secret = {
             "metadata": {"name": token_secret(owner), "namespace": self._namespace},
             "stringData": {"token": token},
