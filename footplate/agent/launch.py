@@ -1,4 +1,4 @@
-"""Starts the processes of one node of a job: ``python3 launch.py --launcher torchrun|jax|none -- command argument…``.
+"""Starts the processes of one node of a job: ``python3 launch.py --launcher torchrun|jax|ray|none -- command argument…``.
 
 One file, standard library only, Python 3.8 or newer: it runs with the Python of whatever image the job has. It may be the
 container's first process. It waits until the first node's name resolves, starts NPROC_PER_NODE processes with their
@@ -6,7 +6,7 @@ rendezvous variables, forwards SIGTERM, stops all when one fails, and ends with 
 128 + n where signal n killed it, 143 where SIGTERM ended the job, 75 where the end is temporary (the first node cannot
 be found, checkpoints cannot be uploaded). After success it waits until the agent has uploaded the committed checkpoints.
 What the processes print goes to standard output, and to files in FOOTPLATE_RUN_DIR from which the agent uploads it.
-``none`` starts one process, as it is.
+``none`` starts one process, as it is; ``ray`` one of ray_node.py beside this file, which runs the command on the first node.
 """
 
 from __future__ import annotations
@@ -124,7 +124,10 @@ def torch_variables(node: Node, local: int, environment: Mapping[str, str]) -> d
 
 
 def jax_variables(node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """What ``jax.distributed.initialize()`` reads. Source: https://docs.jax.dev/en/latest/multi_process.html"""
+    """For ``jax.distributed.initialize``, which reads the first by itself and takes the two numbers as arguments.
+
+    Source: https://docs.jax.dev/en/latest/multi_process.html
+    """
     del environment
     return {
         "JAX_COORDINATOR_ADDRESS": f"{node.address}:{node.port}",
@@ -141,7 +144,19 @@ def no_variables(node: Node, local: int, environment: Mapping[str, str]) -> dict
     return {"NPROC_PER_NODE": environment.get("NPROC_PER_NODE") or "1"}
 
 
-VARIABLES = {"torchrun": torch_variables, "jax": jax_variables, "none": no_variables}
+def ray_variables(node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """``ray.init()`` joins the cluster at RAY_ADDRESS. Source: https://docs.ray.io/en/latest/ray-core/starting-ray.html"""
+    return {
+        **no_variables(node, local, environment),
+        "MASTER_ADDR": node.address,
+        "MASTER_PORT": str(node.port),
+        "RAY_ADDRESS": f"{node.address}:{node.port + 1}",
+    }
+
+
+VARIABLES = {"torchrun": torch_variables, "jax": jax_variables, "ray": ray_variables, "none": no_variables}
+#: One process a node, whatever NPROC_PER_NODE says.
+ALONE = ("ray", "none")
 
 
 def variables(launcher: str, node: Node, local: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -555,24 +570,24 @@ def shortened(text: str, most: int = 4000) -> str:
 
 def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
     parser = argparse.ArgumentParser(
-        prog="launch.py", usage="launch.py --launcher torchrun|jax|none -- command argument…"
+        prog="launch.py", usage="launch.py --launcher torchrun|jax|ray|none -- command argument…"
     )
     parser.add_argument("--launcher", required=True)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     found = parser.parse_args(arguments)
     command = found.command[1:] if found.command[:1] == ["--"] else found.command
-    if found.launcher == "ray":
-        raise LaunchError("the launcher ray is not available in this version: use torchrun, jax or none", AT_FAULT)
     if found.launcher not in VARIABLES:
-        raise LaunchError(f"there is no launcher {found.launcher!r}: use torchrun, jax or none", AT_FAULT)
+        raise LaunchError(f"there is no launcher {found.launcher!r}: use torchrun, jax, ray or none", AT_FAULT)
     if not command:
         raise LaunchError("no command was given after --", AT_FAULT)
+    if found.launcher == "ray":
+        command = [sys.executable, str(Path(__file__).resolve().with_name("ray_node.py")), *command]
     return found.launcher, command
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     launcher, command = parse(arguments)
-    node = Node(environment, alone=launcher == "none")
+    node = Node(environment, alone=launcher in ALONE)
     Output.own = kept_output(environment, f"node-{node.rank}")
     stop = Stop()
     stop.install()

@@ -44,7 +44,8 @@ def install(root: Path, package: Path) -> None:
     """The launcher at ``bin/launch.py``, the SDK below ``lib``, both of this image's version."""
     for source in sorted({path for pattern in _SDK for path in package.glob(pattern)}):
         _copy(source, root / "lib" / "footplate" / source.relative_to(package))
-    _copy(package / "agent" / "launch.py", root / "bin" / "launch.py")
+    for program in ("launch.py", "ray_node.py"):
+        _copy(package / "agent" / program, root / "bin" / program)
 
 
 def _copy(source: Path, destination: Path) -> None:

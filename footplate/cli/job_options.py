@@ -55,7 +55,7 @@ Gpus = Annotated[int | None, typer.Option("--gpus", "-g", help="GPUs of each nod
 GpuType = Annotated[str | None, typer.Option("--gpu-type", help="Such as H100; any where left out.")]
 Cpu = Annotated[str | None, typer.Option("--cpu", help="Cores of each node, such as 500m or 4.")]
 Memory = Annotated[str | None, typer.Option("--memory", help="Of each node, such as 8Gi.")]
-Launcher = Annotated[str | None, typer.Option("--launcher", help="torchrun (default), jax or none.")]
+Launcher = Annotated[str | None, typer.Option("--launcher", help="torchrun (default), jax, ray or none.")]
 Env = Annotated[list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="May be repeated.")]
 Dataset = Annotated[
     list[str] | None,

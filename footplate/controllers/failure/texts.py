@@ -58,6 +58,11 @@ TABLE: tuple[tuple[re.Pattern[str], Rule], ...] = (
         r"CUDA error: (device-side assert|an illegal memory access|misaligned address|unspecified launch failure)",
         Rule("GpuProgramError", _APP, "its program made a GPU fail"),
     ),
+    # Of ray_node.py.
+    _row(
+        r"first node of the Ray cluster (is gone|ended with code)",
+        Rule("RankLost", _INFRA, "the head of its Ray cluster ended", weight=Weight.CONSEQUENCE),
+    ),
     # Collectives: these notice that another rank is gone, or hangs.
     _row(
         r"Watchdog caught collective operation timeout|collective operation timeout|DistStoreError: .*timed out",

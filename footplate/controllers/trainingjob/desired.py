@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from footplate.api import TrainingJob
-from footplate.api.trainingjob import Launcher
 from footplate.controllers import admission, kinds, quota
 from footplate.controllers.children import Child
 from footplate.controllers.refusal import Refusal
@@ -123,9 +122,6 @@ def children(job: TrainingJob, number: int, form: Form) -> list[Child]:
 def start(job: TrainingJob, observed: Observed, now: datetime) -> Form | Refusal:
     """What the next attempt would be made from, or why it cannot start."""
     spec, facts = job.spec, observed.facts
-    if spec.launcher is Launcher.RAY:
-        text = "Launcher ray is not supported in this version: use torchrun, jax or none."
-        return Refusal("LauncherNotSupported", text)
     admitted = admission.image(spec.environment, spec.image, spec.resources, spec.datasets, facts)
     if isinstance(admitted, Refusal):
         return admitted

@@ -39,7 +39,7 @@ async def test_what_can_never_run_is_written_about_once(place: Place, api_cluste
     await place.workspace("w2", resources={"gpu": {"count": 64}})
     await place.workspace("w3", env={"not a name=": "x"})
     await place.job("j1", environment="nope")
-    await place.job("j2", launcher="ray")
+    await place.job("j2", resources={"gpu": {"count": 64}})
     await place.job("j3", env={"not a name=": "x"})
     for name in ("w1", "w2", "w3"):
         await place.until_workspace(name, lambda w: w.status.phase is WorkspacePhase.FAILED)

@@ -199,7 +199,6 @@ async def test_deleting_a_job_removes_all_it_made(place: Place) -> None:
     ("spec", "message"),
     [
         ({"environment": "nope"}, "Environment 'nope' does not exist; known ones: jupyter"),
-        ({"launcher": "ray"}, "Launcher ray is not supported in this version: use torchrun, jax or none."),
         ({"resources": {"gpu": {"count": 16, "type": "H100"}}}, "the largest node with H100 GPUs has 8 GPUs"),
         ({"datasets": [{"name": "data", "uri": "pvc://nowhere"}]}, "there is no volume claim 'nowhere'"),
     ],

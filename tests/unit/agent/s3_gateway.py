@@ -10,13 +10,17 @@ from pathlib import Path
 ACCESS, SECRET = "footplate-test", "footplate-test-secret"
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Gateway:
     def __init__(self, program: Path, root: Path) -> None:
         self._program = program
         self.root = root
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -255,8 +255,7 @@ print(child.pid)
 @pytest.mark.parametrize(
     ("arguments", "environment", "sentence"),
     [
-        (["--launcher", "ray", "--", "python3"], {}, "The launcher ray is not available in this version: use torchrun, jax or none."),
-        (["--launcher", "mpi", "--", "python3"], {}, "There is no launcher 'mpi': use torchrun, jax or none."),
+        (["--launcher", "mpi", "--", "python3"], {}, "There is no launcher 'mpi': use torchrun, jax, ray or none."),
         (["--launcher", "torchrun", "--"], {}, "No command was given after --."),
         (["--launcher", "torchrun", "--", "no-such-program"], {}, "Cannot start 'no-such-program': No such file or directory."),
         (["--launcher", "torchrun", "--", "true"], {"NNODES": "two"}, "NNODES is 'two': a number of at least 1 is needed."),

@@ -210,7 +210,7 @@ def test_cancelling_and_the_deadline_wait_for_the_pods_to_end() -> None:
 
 
 def test_a_job_cancelled_or_refused_before_it_starts_makes_nothing() -> None:
-    for spec, phase in (({"cancelled": True}, JobPhase.CANCELLED), ({"launcher": "ray"}, JobPhase.FAILED)):
+    for spec, phase in (({"cancelled": True}, JobPhase.CANCELLED), ({"environment": "nope"}, JobPhase.FAILED)):
         tj = job(**spec)
         assert made(tj, seen(jobs={})) == []
         assert after(tj, seen(jobs={})).status.phase is phase
