@@ -31,20 +31,26 @@ DASHBOARD_PORT = 8265
 
 #: Seconds. How long the nodes of the cluster may take to come together: images are pulled meanwhile.
 JOIN_SECONDS = 600.0
-#: Ray's own bound on its start on a node, which by default a busy machine does not keep.
-START_SECONDS = "180"
+#: Ray's own bounds on its start on a node, seconds and milliseconds; the raylet of a busy machine dies by the usual ones.
+BOUNDS = {"RAY_raylet_start_wait_time_s": "180", "RAY_agent_register_timeout_ms": "180000"}
 #: Between SIGTERM and SIGKILL to Ray.
 STOP_SECONDS = 5.0
 POLL = 0.1
 LAST_BYTES = 2000
 
-#: Said to the other nodes when all are there.
+#: Said to the other nodes when the head takes them, and when all are there.
+HEAD = b"head"
 UP = b"up"
 
 _AWAIT_NODES = """
 import sys, time
 import ray
-ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+while not ray.is_initialized():
+    try:
+        ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+    except Exception:  # the head takes drivers only some time after its port is open
+        time.sleep(1.0)
+print("head", flush=True)
 while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[2]):
     time.sleep(0.2)
 """
@@ -67,7 +73,7 @@ class Ray:
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
         self._process = subprocess.Popen(
             ["ray", "start", *arguments, "--block", "--disable-usage-stats"],
-            env={"RAY_raylet_start_wait_time_s": START_SECONDS, **os.environ},
+            env={**BOUNDS, **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=subprocess.STDOUT,
@@ -111,6 +117,8 @@ class Announcer:
         self._listener.bind(("", port))
         self._listener.listen(1024)
         self._connections: list[socket.socket] = []
+        self._said = b""
+        self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -119,12 +127,19 @@ class Announcer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._connections.append(connection)
+            with self._lock:
+                self._connections.append(connection)
+                self._send([connection], self._said)
 
     def tell(self, line: bytes) -> None:
-        for connection in list(self._connections):
+        with self._lock:
+            self._said += line + b"\n"
+            self._send(self._connections, line + b"\n")
+
+    def _send(self, connections: list[socket.socket], text: bytes) -> None:
+        for connection in connections:
             try:
-                connection.sendall(line + b"\n")
+                connection.sendall(text)
             except OSError:
                 pass
 
@@ -143,7 +158,7 @@ def lead(command: list[str], address: str, port: int, nodes: int, stop: Stop) ->
     )
     code = TEMPORARY
     try:
-        _await_nodes(f"{own}:{port + 1}", nodes, ray, stop)
+        _await_nodes(f"{own}:{port + 1}", nodes, ray, announcer, stop)
         announcer.tell(UP)
         code = _run(command, ray, stop)
     except NodeError as error:
@@ -155,20 +170,27 @@ def lead(command: list[str], address: str, port: int, nodes: int, stop: Stop) ->
     return code
 
 
-def _await_nodes(address: str, nodes: int, ray: Ray, stop: Stop) -> None:
+def _await_nodes(address: str, nodes: int, ray: Ray, announcer: Announcer, stop: Stop) -> None:
     _await_port(address, ray, stop)
-    waiting = subprocess.Popen([sys.executable, "-c", _AWAIT_NODES, address, str(nodes)], stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-c", _AWAIT_NODES, address, str(nodes)]
+    waiting = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert waiting.stdout is not None
     ends = time.monotonic() + JOIN_SECONDS
     try:
         while waiting.poll() is None:
+            if select.select([waiting.stdout], [], [], 0)[0] and waiting.stdout.readline().strip() == HEAD:
+                announcer.tell(HEAD)
             ray.check()
             _check(stop, ends, f"the {nodes} nodes of the cluster did not come together")
             time.sleep(POLL)
     finally:
         waiting.kill()
         waiting.wait()
+        waiting.stdout.close()
     if waiting.returncode:
-        raise NodeError(f"whether Ray's nodes are there cannot be told: {sys.executable} failed", AT_FAULT)
+        raise NodeError(
+            f"{sys.executable} cannot use Ray: the image needs ray[default] in the Python of its `python3`", AT_FAULT
+        )
 
 
 def _await_port(address: str, ray: Ray | None, stop: Stop) -> None:
@@ -236,13 +258,13 @@ def _follow(head: socket.socket, address: str, stop: Stop) -> int:
             joining = UP not in lines
             if joining:
                 _check(stop, ends, "the nodes of the cluster did not come together")
-                if ray is None and _reachable(address):
+                if ray is None and HEAD in lines:
                     ray = Ray([f"--address={address}"])
             if select.select([head], [], [], POLL)[0]:
                 block = _receive(head)
                 *new, rest = (rest + block).split(b"\n")
                 lines += new
-                codes = [line for line in lines if line != UP]
+                codes = [line for line in lines if line not in (HEAD, UP)]
                 if codes:
                     return int(codes[0])
                 if not block:
@@ -253,20 +275,11 @@ def _follow(head: socket.socket, address: str, stop: Stop) -> int:
             except NodeError:
                 if not joining:
                     raise
-                ray = None  # Ray's head takes nodes only some time after its port is open.
+                ray = None  # It may have been too slow on a busy machine.
                 time.sleep(1.0)
     finally:
         if ray is not None:
             ray.stop()
-
-
-def _reachable(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), 1).close()
-        return True
-    except OSError:
-        return False
 
 
 def _receive(head: socket.socket) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from footplate.cli import job_ranks, job_records, job_recovery
+from footplate.cli import job_dashboard, job_ranks, job_records, job_recovery
 from footplate.cli.group import group
 from footplate.cli.job_options import (
     AFTER_DASHES,
@@ -373,6 +373,7 @@ def wait(
 
 job_recovery.register(app)
 job_ranks.register(app)
+job_dashboard.register(app)
 job_records.register(app)
 
 

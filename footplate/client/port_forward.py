@@ -1,9 +1,9 @@
-"""Ports of this machine's loopback that lead to ports of a workspace, through its restarts."""
+"""Ports of this machine's loopback that lead to ports of a workspace or a job, through its restarts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from footplate.kube.errors import Forbidden, KubeError
 from footplate.kube.streams import PodConnection
 
 Log = Callable[[str], None]
+Find = Callable[[Session, str], Awaitable[tuple[str, str]]]
 
 #: Seconds for which a connection waits for a pod that is ready.
 PATIENCE = 60.0
@@ -40,13 +41,27 @@ def ports(text: str) -> Ports:
     return Ports(numbers[0], numbers[1])
 
 
+async def workspace_pod(session: Session, name: str) -> tuple[str, str]:
+    """Namespace and name. Raises Conflict where it does not run."""
+    state = read(await workspaces.get(session, name), Workspace)
+    if state.status.phase is not WorkspacePhase.RUNNING or not state.status.pod_name:
+        said = state.status.message or state.status.phase or "it has not started yet"
+        raise Conflict(f"workspace {name} does not run: {said}", f"start it with `footplate workspace start {name}`")
+    return state.metadata.namespace, state.status.pod_name
+
+
 @asynccontextmanager
-async def forwarded(session: Session, name: str, wanted: Ports, log: Log) -> AsyncGenerator[int]:
-    """The local port, for as long as the block lasts. Raises MachineLacks where it is taken."""
+async def forwarded(
+    session: Session, name: str, wanted: Ports, log: Log, find: Find = workspace_pod
+) -> AsyncGenerator[int]:
+    """The local port, for as long as the block lasts. Raises MachineLacks where it is taken.
+
+    `find`: the namespace and name of the pod of the moment.
+    """
     open_: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(_connection(session, name, wanted.remote, reader, writer, log))
+        task = asyncio.create_task(_connection(session, name, wanted.remote, reader, writer, log, find))
         open_.add(task)
         task.add_done_callback(open_.discard)
 
@@ -67,24 +82,30 @@ async def forwarded(session: Session, name: str, wanted: Ports, log: Log) -> Asy
 
 
 async def _connection(
-    session: Session, name: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, log: Log
+    session: Session,
+    name: str,
+    port: int,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    log: Log,
+    find: Find,
 ) -> None:
     try:
         async with AsyncExitStack() as stack:
-            await relay(reader, writer, await _connect(stack, session, name, port))
+            await relay(reader, writer, await _connect(stack, session, name, port, find))
     except (OSError, KubeError, FootplateError) as error:
         log(f"a connection to port {port} ended: {error}")
     finally:
         writer.close()
 
 
-async def _connect(stack: AsyncExitStack, session: Session, name: str, port: int) -> PodConnection:
+async def _connect(stack: AsyncExitStack, session: Session, name: str, port: int, find: Find) -> PodConnection:
     """To the pod of the moment. Raises the last error where there is none for long."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     while True:
         try:
-            namespace, pod = await _pod(session, name)
+            namespace, pod = await find(session, name)
             return await stack.enter_async_context(session.kube.port_forward(namespace, pod, port))
         except Forbidden:
             raise
@@ -92,12 +113,3 @@ async def _connect(stack: AsyncExitStack, session: Session, name: str, port: int
             if loop.time() > deadline:
                 raise
         await asyncio.sleep(_PAUSE)
-
-
-async def _pod(session: Session, name: str) -> tuple[str, str]:
-    """Namespace and name. Raises Conflict where it does not run."""
-    state = read(await workspaces.get(session, name), Workspace)
-    if state.status.phase is not WorkspacePhase.RUNNING or not state.status.pod_name:
-        said = state.status.message or state.status.phase or "it has not started yet"
-        raise Conflict(f"workspace {name} does not run: {said}", f"start it with `footplate workspace start {name}`")
-    return state.metadata.namespace, state.status.pod_name

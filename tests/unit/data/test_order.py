@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footplate.data.order import Epoch, Order, permutation, steps
@@ -19,6 +19,7 @@ def samples(epoch: Epoch, start: int, end: int, rank: int = 0, world: int = 1) -
     return [(piece.block, number) for piece in pieces for number in range(piece.first, piece.end)]
 
 
+@settings(deadline=None)
 @given(orders, st.integers(0, 3))
 def test_an_epoch_has_each_sample_once(order: Order, number: int) -> None:
     epoch = Epoch(order, number)
@@ -28,6 +29,7 @@ def test_an_epoch_has_each_sample_once(order: Order, number: int) -> None:
     assert sorted(one_by_one) == everything
 
 
+@settings(deadline=None)
 @given(orders, st.data())
 def test_the_ranks_of_a_step_divide_what_one_rank_would_read(order: Order, data: st.DataObject) -> None:
     epoch = Epoch(order, 0)
@@ -39,6 +41,7 @@ def test_the_ranks_of_a_step_divide_what_one_rank_would_read(order: Order, data:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+@settings(deadline=None)
 @given(orders, st.data())
 def test_interruptions_and_other_numbers_of_ranks_lose_nothing_and_repeat_nothing(
     order: Order, data: st.DataObject
@@ -62,6 +65,7 @@ def test_interruptions_and_other_numbers_of_ranks_lose_nothing_and_repeat_nothin
     assert len(read) == len(set(read)) == epoch.samples
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 7), st.integers(1, 7), st.data())
 def test_all_ranks_have_as_many_batches(total: int, world: int, batch: int, data: st.DataObject) -> None:
     consumed = data.draw(st.integers(0, total))
