@@ -66,7 +66,7 @@ async def test_deleting_a_workspace_removes_its_pod_and_its_home(place: Place) -
     await place.workspace("demo", home={"size": "1Gi"})
     await place.until_workspace("demo", runs)
     await place.client.delete(kinds.WORKSPACE, "demo", place.namespace)
-    await place.gone(kinds.POD, "demo")
+    await place.gone(kinds.POD, "demo", 60.0)  # the garbage collector looks for new kinds twice a minute
     await place.gone(kinds.CLAIM, "demo-home")
 
 
