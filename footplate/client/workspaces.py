@@ -122,6 +122,30 @@ async def set_state(session: Session, name: str, state: Literal["Running", "Stop
     return True
 
 
+async def change_resources(session: Session, name: str, changes: Mapping[str, Any], wait: Wait) -> str:
+    """`changes`: of `spec.resources`; a `gpu` of None takes it away. What came of it, in a sentence.
+
+    One that waits for room asks anew at once; one that runs goes on as it is until it is stopped.
+    """
+    found = read(await get(session, name), Workspace)
+    with session.doing(f"change workspace {name}"):
+        body = {"spec": {"resources": changes}}
+        changed = read(
+            await session.kube.patch(WORKSPACE, name, body, await session.namespace(), manager=MANAGER), Workspace
+        )
+    if changed.metadata.generation == found.metadata.generation:
+        return "It asks for that already."
+    if found.spec.desired_state == "Stopped":
+        return "It has them when it is started."
+    if found.status.phase is not WorkspacePhase.QUEUED:
+        return f"It has them after its next start: stop it and start it again with `footplate workspace start {name}`."
+    # The pod that waits asks for what was wanted before.
+    await set_state(session, name, "Stopped")
+    await until_stopped(session, name, wait)
+    await set_state(session, name, "Running")
+    return "It starts with them."
+
+
 async def delete(session: Session, name: str) -> None:
     found = await get(session, name)
     with session.doing(f"delete workspace {name}"):

@@ -171,23 +171,41 @@ def clone(
 @app.command()
 def resize(
     name: Name,
-    home: Annotated[str, typer.Option("--home", help="Its new size, such as 20Gi; it can only grow.")],
+    home: Annotated[str | None, typer.Option("--home", help="Its new size, such as 20Gi; it can only grow.")] = None,
+    cpu: Annotated[str | None, typer.Option("--cpu", help="Cores, such as 500m or 4.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Such as 8Gi.")] = None,
+    gpus: Annotated[int | None, typer.Option("--gpus", "-g", min=0, help="Number of GPUs; 0: none.")] = None,
+    gpu_type: Annotated[str | None, typer.Option("--gpu-type", help="Such as H100.")] = None,
     no_wait: NoWaitOption = False,
     timeout: TimeoutOption = "1m",
     team: TeamOption = None,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
-    """Let a workspace's home grow, where its storage can."""
-    from footplate.client import homes
+    """Give a workspace more or less: its home at once, where its storage can grow; the rest at its next start."""
+    from footplate.client import homes, manifests, workspaces
+    from footplate.client.workspaces import Wait
+    from footplate.errors import BadUsage
 
+    changes = manifests.resources(cpu, memory, gpus or None, gpu_type)
+    if gpus == 0:
+        changes["gpu"] = None
+    if home is None and not changes:
+        raise BadUsage("Nothing to change was given.", "give --home, --cpu, --memory, --gpus or --gpu-type")
     limit = seconds(timeout)
 
-    async def work(session: Session, live: Live) -> str:
-        return await homes.resize(session, name, home, _wait(limit, live, no_wait))
+    async def work(session: Session, live: Live) -> list[str]:
+        done: list[str] = []
+        if home is not None:
+            sentence = await homes.resize(session, name, home, _wait(limit, live, no_wait))
+            done.append(f"Home of workspace {name}: {sentence[0].lower()}{sentence[1:]}")
+        if changes:
+            sentence = await workspaces.change_resources(session, name, changes, Wait(limit, live))
+            done.append(f"Workspace {name}: {sentence[0].lower()}{sentence[1:]}")
+        return done
 
-    done = on_cluster(Where(team, context, kubeconfig), work)
-    note(f"Home of workspace {name}: {done[0].lower()}{done[1:]}")
+    for sentence in on_cluster(Where(team, context, kubeconfig), work):
+        note(sentence)
 
 
 async def _get(session: Session, name: str) -> Object:

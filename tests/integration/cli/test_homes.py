@@ -123,3 +123,35 @@ def test_a_home_grows_and_never_shrinks(footplate: Footplate, ws: PlayedWorkspac
         refused = footplate("workspace", command[0], none.name, *command[1:])
         assert refused.code == 5 and "has no home volume" in refused.err
     none.delete()
+
+
+def test_what_it_asks_for_changes_at_its_next_start(footplate: Footplate, ws: PlayedWorkspace) -> None:
+    more = footplate("workspace", "resize", ws.name, "--gpus", "2", "--gpu-type", "H100", "--memory", "8Gi")
+    assert more.code == 0 and "after its next start" in more.err
+    assert ws.spec()["resources"]["gpu"] == {"count": 2, "type": "H100"}
+    assert ws.spec()["resources"]["memory"] == "8Gi"
+    again = footplate("workspace", "resize", ws.name, "--memory", "8Gi")
+    assert again.code == 0 and "asks for that already" in again.err
+    none = footplate("workspace", "resize", ws.name, "--gpus", "0")
+    assert none.code == 0 and "gpu" not in ws.spec()["resources"]
+    assert footplate("workspace", "resize", ws.name).code == 2
+    assert footplate("workspace", "resize", ws.name, "--gpus", "-1").code == 2
+
+
+def test_one_that_waits_for_a_gpu_goes_on_without_one_at_once(footplate: Footplate, ws: PlayedWorkspace) -> None:
+    assert footplate("workspace", "resize", ws.name, "--gpus", "1").code == 0
+    ws.status("Queued", "No node has room for it now.")
+
+    def stops() -> None:
+        for _ in range(200):
+            if ws.spec().get("desiredState") == "Stopped":
+                ws.status("Stopped", "It is stopped.")
+                return
+            threading.Event().wait(0.1)
+
+    thread = threading.Thread(target=stops)
+    thread.start()
+    done = footplate("workspace", "resize", ws.name, "--gpus", "0")
+    thread.join()
+    assert done.code == 0 and "starts with them" in done.err, done.err
+    assert (ws.spec()["desiredState"], "gpu" in ws.spec()["resources"]) == ("Running", False)
