@@ -19,6 +19,8 @@ class Limits:
     max_extension: timedelta
     unknown_warning: timedelta
     unknown_limit: timedelta | None
+    reclaim_notice: timedelta | None
+    """None: idle workspaces keep their GPUs though something waits for one."""
     silence: timedelta
     bounded: str = ""
     """A sentence, where it asks for more than it gets."""
@@ -44,6 +46,7 @@ def limits(spec: WorkspaceSpec, platform: Platform | None, team: Team | None) ->
         extension,
         _first(layers, "unknown_warning"),
         _first(layers, "unknown_limit") or None,
+        _first(layers, "reclaim_notice") or None,
         parse(reporting.silence),
         bounded,
     )

@@ -44,6 +44,8 @@ class IdlePolicy(Wire, frozen=True):
     #: Not known to be active or idle for so long: an event; and a stop, which never comes where it is not set.
     unknown_warning: Duration | None = None
     unknown_limit: Duration | None = None
+    #: From the word that something waits for the GPU of an idle workspace until that is stopped for it.
+    reclaim_notice: Duration | None = None
 
 
 IDLE_DEFAULTS = IdlePolicy(
@@ -54,6 +56,7 @@ IDLE_DEFAULTS = IdlePolicy(
     max_extension="8h",
     unknown_warning="30m",
     unknown_limit="0s",
+    reclaim_notice="10m",
 )
 
 

@@ -73,6 +73,8 @@ class Waiter(Wire, frozen=True):
     gpu: str = ""
     units: int = 0
     """Of each node."""
+    kind: str = "job"
+    """`job` or `workspace`"""
 
 
 class Usage(Wire, frozen=True):

@@ -110,6 +110,10 @@ class Activity(Wire, frozen=True):
     reasons: Annotated[tuple[str, ...], Meta(description="What runs; of an idle one, what does not count.")] = ()
     unknown_since: datetime | None = None
     warned_at: Annotated[datetime, Meta(description="Since when its owner can know of the coming stop.")] | None = None
+    claimed_by: (
+        Annotated[str, Meta(description="Who waits for its GPU: `job team/name` or `workspace team/name`.")] | None
+    ) = None
+    claimed_at: datetime | None = None
 
 
 class WorkspaceStatus(Wire, frozen=True):

@@ -1,4 +1,4 @@
-"""Why a job waits, or why it died: one sentence, the numbers behind it, and what would help. Pure."""
+"""Why a job or a workspace waits, or why a job died: one sentence, the numbers behind it, what would help. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from footplate.api import TrainingJob, duration, quantity
+from footplate.api import TrainingJob, Workspace, duration, quantity
 from footplate.api.meta import Wire
 from footplate.api.trainingjob import JobPhase, Straggler
 from footplate.api.usage import Holder, Pool, Usage, Waiter
@@ -47,8 +47,6 @@ def explain(job: TrainingJob, usage: Usage | None, quota: Iterable[Quota], now: 
             slow=status.stragglers,
         )
     pools = fitting(job, usage)
-    ahead = [w.name == job.metadata.name and w.team == team_of(job.metadata.namespace) for w in usage.queue]
-    position = ahead.index(True) + 1 if any(ahead) else None
     since = duration.human(now - job.metadata.creation_timestamp) if job.metadata.creation_timestamp else ""
     message = (status.message or "It waits.").rstrip(".")
     holders = _holding(pools, usage)
@@ -57,12 +55,28 @@ def explain(job: TrainingJob, usage: Usage | None, quota: Iterable[Quota], now: 
         f"Job {job.metadata.name} has waited {since}: {message[0].lower()}{message[1:]}.",
         wants,
         advice,
-        position,
+        _position(job, usage),
         len(usage.queue),
         pools,
         own,
         holders,
         _fits(job, pools),
+    )
+
+
+def of_workspace(ws: Workspace, usage: Usage | None, quota: Iterable[Quota]) -> Explanation:
+    """Of one that waits."""
+    sentence, own = ws.status.message or "It waits.", tuple(quota)
+    gpu = ws.spec.resources.gpu
+    action = (
+        f"`footplate workspace resize {ws.metadata.name} --gpus 0` starts it without a GPU meanwhile" if gpu else None
+    )
+    if usage is None:
+        return Explanation(sentence, asked(ws), action, quota=own)
+    pools = fitting(ws, usage)
+    position, length = _position(ws, usage), len(usage.queue)
+    return Explanation(
+        sentence, asked(ws), action, position, length, pools, own, _holding(pools, usage), _fits(ws, pools)
     )
 
 
@@ -98,14 +112,25 @@ def what_if(
     return Explanation(sentence, asked(job), action, place, len(usage.queue), pools, own, _holding(pools, usage), fits)
 
 
-def asked(job: TrainingJob) -> str:
-    nodes, spec = job.spec.nodes, job.spec.resources
+def _position(obj: TrainingJob | Workspace, usage: Usage) -> int | None:
+    """In the queue, from 1."""
+    kind = "workspace" if isinstance(obj, Workspace) else "job"
+    own = (kind, team_of(obj.metadata.namespace), obj.metadata.name)
+    return next((n for n, w in enumerate(usage.queue, 1) if (w.kind, w.team, w.name) == own), None)
+
+
+def _pods(obj: TrainingJob | Workspace) -> int:
+    return 1 if isinstance(obj, Workspace) else obj.spec.nodes
+
+
+def asked(job: TrainingJob | Workspace) -> str:
+    nodes, spec = _pods(job), job.spec.resources
     each = f"{spec.cpu} CPU, {spec.memory} memory" + (f", {_units(job)}" if spec.gpu else "")
     total = f" ({spec.gpu.count * nodes} GPUs in all)" if spec.gpu and nodes > 1 else ""
     return f"{nodes} × ({each}){total}, priority {job.spec.priority}"
 
 
-def _units(job: TrainingJob) -> str:
+def _units(job: TrainingJob | Workspace) -> str:
     gpu = job.spec.resources.gpu
     if gpu is None:
         cpu = job.spec.resources.cpu
@@ -145,12 +170,12 @@ def _never(
     return None
 
 
-def units(job: TrainingJob) -> int:
+def units(job: TrainingJob | Workspace) -> int:
     gpu = job.spec.resources.gpu
     return gpu.count if gpu else max(1, int(quantity.parse(job.spec.resources.cpu).to_integral_value("ROUND_UP")))
 
 
-def fitting(job: TrainingJob, usage: Usage) -> tuple[Pool, ...]:
+def fitting(job: TrainingJob | Workspace, usage: Usage) -> tuple[Pool, ...]:
     """The pools whose nodes have what it asks for."""
     gpu = job.spec.resources.gpu
     if gpu is None:
@@ -161,11 +186,11 @@ def fitting(job: TrainingJob, usage: Usage) -> tuple[Pool, ...]:
     return tuple(p for p in usage.pools if p.resource == resource and gpu.type in (None, p.gpu) and p.capacity)
 
 
-def _fits(job: TrainingJob, pools: Iterable[Pool]) -> bool:
-    return _places(job, pools) >= job.spec.nodes
+def _fits(job: TrainingJob | Workspace, pools: Iterable[Pool]) -> bool:
+    return _places(job, pools) >= _pods(job)
 
 
-def _places(job: TrainingJob, pools: Iterable[Pool]) -> int:
+def _places(job: TrainingJob | Workspace, pools: Iterable[Pool]) -> int:
     return sum(pool.places(units(job), gpu=job.spec.resources.gpu is not None) for pool in pools)
 
 

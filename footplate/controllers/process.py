@@ -31,6 +31,7 @@ from footplate.controllers.collector.heartbeats import Heartbeats
 from footplate.controllers.collector.reports import Reports
 from footplate.controllers.collector.server import Collector, collecting
 from footplate.controllers.collector.tokens import Reviewer
+from footplate.controllers.contenders import Contenders
 from footplate.controllers.jobmetrics import JobMetrics
 from footplate.controllers.loop import Controller, Shared
 from footplate.controllers.nodehealth.controller import NodeHealthController
@@ -102,8 +103,9 @@ async def run(
         shared = Shared(client, recorder, metrics, time.monotonic)
         applier = Applier(client, caches.by_resource())
         reports, heartbeats = Reports(shared.clock), Heartbeats(shared.clock)
-        workspaces = WorkspaceController(caches, applier, shared, options.bounds, reports)
-        jobs = TrainingJobController(caches, applier, shared, options.bounds, heartbeats)
+        contenders = Contenders(caches, options.bounds.preempt)
+        workspaces = WorkspaceController(caches, applier, shared, options.bounds, reports, contenders)
+        jobs = TrainingJobController(caches, applier, shared, options.bounds, heartbeats, contenders)
         collector = Collector(
             caches,
             Reviewer(client, time.time),

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from footplate.api import TrainingJob, labels, usage
+from footplate.api import TrainingJob, Workspace, labels, usage
 from footplate.api.trainingjob import JobPhase
 from footplate.api.usage import Holder, Pool, Usage, Waiter
-from footplate.controllers import gpus, kinds, loop
+from footplate.controllers import contention, gpus, kinds, loop
 from footplate.controllers.caches import Caches
 from footplate.controllers.children import team_of
 from footplate.controllers.cluster import ConfigMap, Pod
+from footplate.controllers.contention import RANKS
 from footplate.controllers.loop import Shared
 from footplate.controllers.nodehealth.suspicion import is_suspect
 from footplate.controllers.room import Amounts, Room, amount, of_pod
@@ -24,7 +25,6 @@ PAUSE = 5.0
 """Seconds between writes."""
 MOST = 200
 """Holders and waiters named."""
-RANKS = {"interactive": 0, "training": 1, "batch": 2}
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +34,14 @@ def measure(
     used: dict[str, Amounts],
     pods: Iterable[Pod],
     jobs: Iterable[TrainingJob],
+    workspaces: Iterable[Workspace],
     now: datetime,
 ) -> Usage:
     rooms, jobs = tuple(rooms), tuple(jobs)
     types = {room.name: gpus.type_of(room.labels) for room in rooms}
-    return Usage(_pools(rooms, used, types, now), _holders(pods, types, jobs), tuple(queue(jobs)[:MOST]))
+    return Usage(
+        _pools(rooms, used, types, now), _holders(pods, types, jobs), tuple(queue([*jobs, *workspaces])[:MOST])
+    )
 
 
 def _unit(room: Room) -> str:
@@ -109,19 +112,30 @@ def _owner(pod: Pod) -> tuple[str, str]:
     return ("job", marked[labels.JOB]) if labels.JOB in marked else ("workspace", marked.get(labels.WORKSPACE, ""))
 
 
-def queue(jobs: Iterable[TrainingJob]) -> list[Waiter]:
+def queue(objects: Iterable[TrainingJob | Workspace]) -> list[Waiter]:
     """By priority, then by age: the order of Kubernetes' scheduler."""
-    waiting = [job for job in jobs if job.status.phase is JobPhase.QUEUED]
-    waiting.sort(key=lambda job: (RANKS[job.spec.priority], str(job.metadata.creation_timestamp), job.metadata.name))
-    return [_waiter(job) for job in waiting]
+    waiting = [one for one in objects if _waits(one)]
+    waiting.sort(key=lambda one: (RANKS[one.spec.priority], str(one.metadata.creation_timestamp), one.metadata.name))
+    return [_waiter(one) for one in waiting]
 
 
-def _waiter(job: TrainingJob) -> Waiter:
-    gpu = job.spec.resources.gpu
-    units = gpu.count if gpu else int(amount(job.spec.resources.cpu).to_integral_value(rounding="ROUND_UP"))
-    team, since = team_of(job.metadata.namespace), job.metadata.creation_timestamp
-    kind = (gpu.type or "any") if gpu else ""
-    return Waiter(team, job.metadata.name, job.spec.priority, since, job.spec.nodes, kind, units)
+def _waits(one: TrainingJob | Workspace) -> bool:
+    return contention.waits(one) if isinstance(one, Workspace) else one.status.phase is JobPhase.QUEUED
+
+
+def _waiter(one: TrainingJob | Workspace) -> Waiter:
+    gpu, workspace = one.spec.resources.gpu, isinstance(one, Workspace)
+    units = gpu.count if gpu else int(amount(one.spec.resources.cpu).to_integral_value(rounding="ROUND_UP"))
+    return Waiter(
+        team_of(one.metadata.namespace),
+        one.metadata.name,
+        one.spec.priority,
+        one.metadata.creation_timestamp,
+        1 if isinstance(one, Workspace) else one.spec.nodes,
+        (gpu.type or "any") if gpu else "",
+        units,
+        "workspace" if workspace else "job",
+    )
 
 
 class UsageController:
@@ -137,7 +151,7 @@ class UsageController:
         self._next = 0.0
 
     def watch(self) -> None:
-        for informer in (self._caches.nodes, self._caches.training_jobs, self._caches.pods):
+        for informer in (self._caches.nodes, self._caches.training_jobs, self._caches.workspaces, self._caches.pods):
             informer.add_handler(lambda key, old, new: self.queue.add(self._key))
 
     async def reconcile(self, key: Key) -> float | None:
@@ -146,7 +160,9 @@ class UsageController:
             return wait
         self._next = self._shared.clock() + PAUSE
         c, now = self._caches, self._shared.now()
-        found = measure(c.capacity.rooms, dict(c.usage.by_node), c.pods.store, c.training_jobs.store, now)
+        found = measure(
+            c.capacity.rooms, dict(c.usage.by_node), c.pods.store, c.training_jobs.store, c.workspaces.store, now
+        )
         data = usage.encode(found)
         try:
             there = await self._shared.client.get(kinds.CONFIG_MAP, key.name, key.namespace, type=ConfigMap)

@@ -49,8 +49,15 @@ def rules(limits: Limits) -> list[tuple[str, str]]:
         ("Warned", f"{span(limits.warn_before)} before" if limits.timeout else ""),
         ("Can be put off", f"by {span(limits.max_extension)} at most" if limits.timeout else ""),
         ("Stopped unknown", unknown),
+        ("For others", _for_others(limits)),
         ("Limited", limits.bounded),
     ]
+
+
+def _for_others(limits: Limits) -> str:
+    if limits.reclaim_notice is None:
+        return "never, though something waits for its GPUs"
+    return f"{span(limits.reclaim_notice)} after word that something waits for its GPUs, if it is idle"
 
 
 def _heading(activity: Activity) -> str:

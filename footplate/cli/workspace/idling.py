@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from footplate.api.limits import Limits
     from footplate.cli.progress import Live
     from footplate.client.idling import Event, Extension, Use
+    from footplate.client.reasons import Explanation
     from footplate.client.session import Session
 
 MOST = 10
@@ -161,18 +162,25 @@ def explain(
     kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Why a workspace waits, runs, is kept or is stopped, and what you can do about it."""
+    from footplate.api.workspace import WorkspacePhase
+    from footplate.cli.explaining import explanation_page
     from footplate.cli.workspace.explaining import as_data, page
-    from footplate.client import idling, workspaces
+    from footplate.client import idling, reasons, usage, workspaces
 
     where = Where(team, context, kubeconfig)
 
-    async def work(session: Session, live: Live) -> tuple[Workspace, Limits, list[Event]]:
+    async def work(session: Session, live: Live) -> Explanation | tuple[Workspace, Limits, list[Event]]:
         del live
         state = typed(await workspaces.get(session, name))
+        if state.status.phase is WorkspacePhase.QUEUED:
+            return reasons.of_workspace(state, await usage.usage(session), await usage.quota(session))
         return state, await idling.limits_of(session, state), await idling.events(session, name)
 
     found = on_cluster(where, work)
-    print_object(found, output, lambda parts: page(*parts, where.flags()), data=lambda parts: as_data(*parts))
+    if isinstance(found, tuple):
+        print_object(found, output, lambda parts: page(*parts, where.flags()), data=lambda parts: as_data(*parts))
+    else:
+        print_object(found, output, explanation_page)
 
 
 def at(moment: Any) -> str:

@@ -9,22 +9,21 @@ from typing import TypeVar
 
 from footplate.api import Environment, TrainingJob, labels
 from footplate.api.trainingjob import JobPhase, TrainingJobStatus
-from footplate.controllers import caches, cluster, kinds, loop
+from footplate.controllers import caches, cluster, contention, kinds, loop
 from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Caches
 from footplate.controllers.children import Applier, Slot, compare
 from footplate.controllers.cluster import Metadata
 from footplate.controllers.collector.heartbeats import Heartbeats
+from footplate.controllers.contenders import Contenders
 from footplate.controllers.failure.nodes import gpu_trouble, lost, reclaimed
 from footplate.controllers.loop import Refusals, Said, Shared
-from footplate.controllers.trainingjob import asked, contention, hanging
+from footplate.controllers.trainingjob import asked, hanging
 from footplate.controllers.trainingjob.attempts import removal
-from footplate.controllers.trainingjob.contention import Running
 from footplate.controllers.trainingjob.desired import desired
 from footplate.controllers.trainingjob.hanging import Vital
 from footplate.controllers.trainingjob.observed import Observed, current, last_attempt, number_of
 from footplate.controllers.trainingjob.pulse import SILENT
-from footplate.controllers.trainingjob.queueing import Queueing, choose
 from footplate.controllers.trainingjob.status import next_look, status, unworkable
 from footplate.kube.errors import Conflict, NotFound
 from footplate.kube.resource import Resource
@@ -33,9 +32,8 @@ from footplate.kube.store import Key
 SPREAD = 0.05
 """Seconds between those who wait, oldest first, when something was set free: each sees what the one before took."""
 
-ASK_AGAIN = 30.0
 HOLD = 5.0
-"""Seconds between looks while a job waits for room, and while room is kept for another."""
+"""Seconds between looks while room is kept for another."""
 
 T = TypeVar("T", cluster.Job, cluster.Pod, cluster.PodGroup, cluster.Bare)
 Labelled = cluster.Job | cluster.Pod | cluster.PodGroup | cluster.Bare
@@ -45,7 +43,13 @@ class TrainingJobController:
     name = "trainingjob"
 
     def __init__(
-        self, caches_: Caches, applier: Applier, shared: Shared, bounds: Bounds, heartbeats: Heartbeats
+        self,
+        caches_: Caches,
+        applier: Applier,
+        shared: Shared,
+        bounds: Bounds,
+        heartbeats: Heartbeats,
+        contenders: Contenders,
     ) -> None:
         self.queue = loop.new_queue(self.name, shared.metrics, shared.clock)
         self._caches = caches_
@@ -53,6 +57,8 @@ class TrainingJobController:
         self._shared = shared
         self._bounds = bounds
         self._heartbeats = heartbeats
+        self._contenders = contenders
+        contenders.attend(TrainingJob, self.queue.add)
         self._refusals = Refusals(shared.clock)
 
     def watch(self) -> None:
@@ -104,7 +110,7 @@ class TrainingJobController:
                 return 0.0  # what was just written asks for it
         self._ask_for_stacks(after, observed)
         retry = self._refusals.due(job.metadata) if observed.refused else None
-        asks = self._ask_others(after, now) if contention.waits_for(after) else None
+        asks = self._contenders.ask(after, now) if contention.waits(after) else None
         holds = HOLD if observed.holds_for is not None else None
         return loop.earliest(next_look(after, observed, now), retry, asks, holds)
 
@@ -118,60 +124,12 @@ class TrainingJobController:
         elif found.vital is Vital.ALIVE and observed.pulse.asked is not None:
             self._heartbeats.withdraw(batch.metadata.uid)
 
-    def _ask_others(self, job: TrainingJob, now: datetime) -> float | None:
-        """Those who should make room look at themselves; seconds until it is worth asking again."""
-        if self._by_kueue():
-            return None
-        due = contention.asks_at(job, self._bounds.preempt)
-        if due is None or now < due:
-            return max((due - now).total_seconds(), 0.0) + 0.1 if due is not None else None
-        running = self._running_below(job)
-        for victim in self._victims(job, running, now):
-            self.queue.add(_key(victim.job))
-        return ASK_AGAIN if running else None
-
-    def _claimed_by(self, job: TrainingJob, now: datetime) -> TrainingJob | None:
-        last = last_attempt(job)
-        if self._by_kueue() or last is None or last.end is not None or last.cause is not None:
-            return None
-        waiting = self._caches.training_jobs.store.by_index(caches.BY_WAITING, caches.EVERYWHERE)
-        above = [
-            other for other in waiting if contention.RANKS[other.spec.priority] < contention.RANKS[job.spec.priority]
-        ]
-        first = contention.head(above, now, self._bounds.preempt) if above else None
-        if first is None:
-            return None
-        chosen = self._victims(first, self._running_below(first), now)
-        return first if any(victim.job.metadata.uid == job.metadata.uid for victim in chosen) else None
-
     def _holds_for(self, job: TrainingJob, now: datetime) -> str | None:
         last, name = last_attempt(job), contention.gave_way_to(job)
         if last is None or last.end is None or name is None or now >= last.end + self._bounds.handover:
             return None
         other = self._caches.training_jobs.store.get(Key(*name.split("/", 1)))
         return name if contention.still_comes(other) else None
-
-    def _victims(self, job: TrainingJob, running: list[Running], now: datetime) -> list[Running]:
-        c = self._caches
-        return contention.victims(job, running, c.capacity.rooms, c.usage.by_node, now)
-
-    def _running_below(self, job: TrainingJob) -> list[Running]:
-        found: list[Running] = []
-        for other in self._caches.training_jobs.store:
-            last = last_attempt(other)
-            below = contention.RANKS[other.spec.priority] > contention.RANKS[job.spec.priority]
-            if not below or last is None or last.end is not None:
-                continue
-            index = caches.job_index(other.metadata.namespace, other.metadata.name)
-            pods = self._caches.pods.store.by_index(caches.BY_JOB, index)
-            nodes = tuple(pod.spec.node_name for pod in pods if pod.spec.node_name and not pod.ended)
-            if nodes:
-                found.append(Running(other, nodes))
-        return found
-
-    def _by_kueue(self) -> bool:
-        platform = self._caches.platform
-        return platform is None or choose(platform, self._caches.served) is Queueing.KUEUE
 
     async def _remove(self, job: TrainingJob) -> None:
         try:
@@ -196,7 +154,7 @@ class TrainingJobController:
             services=_by_attempt(c.services.store.by_index(caches.BY_JOB, index), uid),
             nodes=self._nodes_of(ranks),
             admission=_first(c.admissions.store.by_index(caches.BY_OWNER, batch.metadata.uid)) if batch else None,
-            claimed_by=self._claimed_by(job, now),
+            claimed_by=self._contenders.job_to_leave_for(job, now),
             holds_for=self._holds_for(job, now),
             pods_refused=await asked.pods_refused(client, job, batch, len(ranks), now, self._bounds.pods_created),
             unseen=await asked.unseen(client, job, batch, ranks),

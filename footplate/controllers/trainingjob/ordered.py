@@ -9,9 +9,9 @@ from datetime import datetime
 from footplate.api import TrainingJob
 from footplate.api.duration import human
 from footplate.api.trainingjob import Attempt, CauseClass, JobPhase
+from footplate.controllers.contention import gives_way
 from footplate.controllers.failure.rule import Ending
 from footplate.controllers.trainingjob import sizing
-from footplate.controllers.trainingjob.contention import gives_way
 from footplate.controllers.trainingjob.fate import given_node
 from footplate.controllers.trainingjob.observed import Observed, current
 

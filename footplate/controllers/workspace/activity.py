@@ -55,8 +55,12 @@ def outlook(
     listening: timedelta,
     limits: Limits,
     now: datetime,
+    claimed_by: str | None = None,
 ) -> Outlook:
-    """`before`: what its status says of the present start; None: nothing yet. `listening`: for how long reports can come."""
+    """`before`: what its status says of the present start; None: nothing yet. `listening`: for how long reports can come.
+
+    `claimed_by`: who waits for the GPU that it holds.
+    """
     before = before or Activity("Active", _second(now), (JUST_STARTED,))
     if before.reasons == (JUST_STARTED,) and before.last_active is not None:
         listening = min(listening, max(now - before.last_active, timedelta(0)))
@@ -64,6 +68,8 @@ def outlook(
     trusted = heard is not None or silent >= limits.silence
     activity = _activity(before, heard, silent, limits, now)
     found = _deadline(activity, before, wish or Idle(), limits, now, trusted=trusted)
+    if trusted or before.claimed_by is not None:
+        found = _reclaimed(found, before, wish or Idle(), limits.reclaim_notice, now, claimed_by)
     due = [moment for moment in (found.look, now + limits.silence - silent) if moment is not None and moment > now]
     return replace(found, stop=found.stop and trusted, look=min(due, default=None))
 
@@ -100,7 +106,7 @@ def _deadline(
     activity: Activity, before: Activity, wish: Idle, limits: Limits, now: datetime, *, trusted: bool
 ) -> Outlook:
     """`trusted`: it is known, or known to be unknown; else this replica has just begun to listen."""
-    plain = msgspec.structs.replace(activity, warned_at=None)
+    plain = msgspec.structs.replace(activity, warned_at=None, claimed_by=None, claimed_at=None)
     if activity.state == "Active":
         return Outlook(plain)
     if activity.state == "Unknown":
@@ -124,7 +130,25 @@ def _deadline(
         return Outlook(plain, due, look=min((moment for moment in looks if moment > now), default=None))
     warned = before.warned_at if before.state == activity.state and before.warned_at else _second(now)
     due = max(due, warned + warn)
-    return Outlook(msgspec.structs.replace(activity, warned_at=warned), due, stop=now >= due, look=due)
+    return Outlook(msgspec.structs.replace(plain, warned_at=warned), due, stop=now >= due, look=due)
+
+
+def _reclaimed(
+    found: Outlook, before: Activity, wish: Idle, notice: timedelta | None, now: datetime, claimed_by: str | None
+) -> Outlook:
+    """Sooner than its timeout, where something waits for its GPU, its owner was told, and did not ask to keep it."""
+    kept = wish.keep_until is not None and wish.keep_until > now
+    if found.activity.state != "Idle" or claimed_by is None or notice is None or kept:
+        return found
+    claimed_at = before.claimed_at if before.claimed_by is not None and before.claimed_at else _second(now)
+    due = claimed_at + notice
+    if found.stops_at is not None and found.stops_at <= due:
+        return found
+    warned_at = before.warned_at if before.state == "Idle" and before.warned_at else claimed_at
+    activity = msgspec.structs.replace(
+        found.activity, warned_at=warned_at, claimed_by=claimed_by, claimed_at=claimed_at
+    )
+    return Outlook(activity, due, stop=now >= due, look=due)
 
 
 def _second(moment: datetime) -> datetime:

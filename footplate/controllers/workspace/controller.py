@@ -9,12 +9,13 @@ from datetime import timedelta
 from footplate.api import Environment, Workspace, labels
 from footplate.api.home import PASSWORD_SECRET
 from footplate.api.workspace import WorkspacePhase, WorkspaceStatus, token_secret
-from footplate.controllers import caches, cluster, kinds, loop
+from footplate.controllers import caches, cluster, contention, kinds, loop
 from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Caches
 from footplate.controllers.children import CHANGE_REFUSED, Applier, Slot, compare
 from footplate.controllers.cluster import Metadata
 from footplate.controllers.collector.reports import Reports
+from footplate.controllers.contenders import ASK_AGAIN, Contenders
 from footplate.controllers.loop import Refusals, Said, Shared
 from footplate.controllers.workspace import homewords, idleness, storage
 from footplate.controllers.workspace import pod as pods
@@ -33,13 +34,23 @@ SPREAD = 0.05
 class WorkspaceController:
     name = "workspace"
 
-    def __init__(self, caches_: Caches, applier: Applier, shared: Shared, bounds: Bounds, reports: Reports) -> None:
+    def __init__(
+        self,
+        caches_: Caches,
+        applier: Applier,
+        shared: Shared,
+        bounds: Bounds,
+        reports: Reports,
+        contenders: Contenders,
+    ) -> None:
         self.queue = loop.new_queue(self.name, shared.metrics, shared.clock)
         self._caches = caches_
         self._applier = applier
         self._shared = shared
         self._bounds = bounds
         self._reports = reports
+        self._contenders = contenders
+        contenders.attend(Workspace, self.queue.add)
         self._refusals = Refusals(shared.clock)
         self._vanished: dict[str, str] = {}
         """By workspace: the last pod that was seen to go."""
@@ -87,7 +98,9 @@ class WorkspaceController:
             await self._stop(key, ws)
             return None
         retry = self._refusals.due(ws.metadata) if observed.refused else None
-        return loop.earliest(next_look(after, observed, now), retry)
+        asks = self._contenders.ask(after, now) if contention.waits(after) else None
+        claimed = ASK_AGAIN if found.activity is not None and found.activity.claimed_by is not None else None
+        return loop.earliest(next_look(after, observed, now), retry, asks, claimed)
 
     async def _stop(self, key: Key, ws: Workspace) -> None:
         """As if its owner had asked for it. Raises Conflict where it changed since the decision, which is then made anew."""
@@ -119,6 +132,7 @@ class WorkspaceController:
             settle=SETTLE_BUSY if self._shared.busy() else SETTLE,
             vanished=self._vanished.get(ws.metadata.uid),
             refused=self._refusals.standing(ws.metadata),
+            claimed_by=self._contenders.claimant(ws, self._shared.now()),
             heard=self._reports.heard(pod.metadata.uid) if pod is not None else None,
             listening=self._reports.listening,
             bounds=self._bounds,

@@ -7,6 +7,7 @@ from datetime import datetime
 from footplate.api import Condition, Workspace, WorkspaceStatus
 from footplate.api.limits import Limits, limits
 from footplate.api.workspace import Idle, WorkspacePhase
+from footplate.controllers import contention
 from footplate.controllers.loop import Said
 from footplate.controllers.workspace.activity import Outlook, outlook
 from footplate.controllers.workspace.observed import Observed
@@ -14,9 +15,10 @@ from footplate.kube.conditions import find_condition
 
 CONDITION = "Idle"
 STOPS_SOON = "StopsSoon"
+GPU_WANTED = "GpuWanted"
 UNKNOWN_FOR_LONG = "UnknownForLong"
 #: Reasons of a stop that the platform decided on.
-STOPPED = frozenset({"StoppedIdle", "StoppedFinished", "StoppedUnknown"})
+STOPPED = frozenset({"StoppedIdle", "StoppedFinished", "StoppedUnknown", "StoppedForOthers"})
 
 
 def limits_of(ws: Workspace, observed: Observed) -> Limits:
@@ -25,7 +27,9 @@ def limits_of(ws: Workspace, observed: Observed) -> Limits:
 
 def of_running(ws: Workspace, observed: Observed, now: datetime) -> Outlook:
     before = ws.status.activity if ws.status.phase is WorkspacePhase.RUNNING else None
-    return outlook(before, ws.spec.idle, observed.heard, observed.listening, limits_of(ws, observed), now)
+    claimed_by = contention.key(observed.claimed_by) if observed.claimed_by is not None else None
+    limits = limits_of(ws, observed)
+    return outlook(before, ws.spec.idle, observed.heard, observed.listening, limits, now, claimed_by)
 
 
 def condition(ws: Workspace, observed: Observed, found: Outlook, now: datetime) -> Condition:
@@ -47,8 +51,12 @@ def _reason(ws: Workspace, found: Outlook, limits: Limits, now: datetime) -> str
         since = activity.unknown_since
         long = since is not None and now - since >= limits.unknown_warning
         return UNKNOWN_FOR_LONG if long else "Unknown"
+    if found.stop and activity.claimed_by is not None:
+        return "StoppedForOthers"
     if found.stop:
         return "StoppedFinished" if (ws.spec.idle or Idle()).stop_when_finished else "StoppedIdle"
+    if activity.claimed_by is not None:
+        return GPU_WANTED
     return STOPS_SOON if activity.warned_at is not None else activity.state
 
 
@@ -63,6 +71,8 @@ def sentence(ws: Workspace, found: Outlook) -> str:
         end = f"{stop}, unless that becomes known." if stop else ""
         return f"It is running; whether it is in use is not known: {'; '.join(activity.reasons)}.{end}"
     idle = f"It is running, and idle since {clock(activity.last_active)}."
+    if activity.claimed_by is not None:
+        idle = f"{idle} {_capital(activity.claimed_by)} waits for its GPU."
     if activity.warned_at is not None:
         return f"{idle}{stop}: use it, or keep it with `footplate workspace extend {ws.metadata.name}`."
     return f"{idle}{stop} unless it is used." if stop else idle
@@ -74,6 +84,8 @@ def _stopped(found: Outlook, reason: str) -> str:
         return f"It was stopped: since {clock(activity.unknown_since)} it was not known whether it was in use."
     if reason == "StoppedFinished":
         return f"It was stopped as asked for, when nothing ran in it any more: since {clock(activity.last_active)}."
+    if reason == "StoppedForOthers":
+        return f"It was stopped: it had been idle since {clock(activity.last_active)}, and {activity.claimed_by} waited for its GPU."
     return f"It was stopped: it had been idle since {clock(activity.last_active)}."
 
 
@@ -93,9 +105,13 @@ def said(before: WorkspaceStatus, after: WorkspaceStatus) -> list[Said]:
     old, new = (find_condition(status.conditions, CONDITION) for status in (before, after))
     if new is None or (old is not None and old.reason == new.reason):
         return []
-    if new.reason in (STOPS_SOON, UNKNOWN_FOR_LONG):
+    if new.reason in (STOPS_SOON, GPU_WANTED, UNKNOWN_FOR_LONG):
         return [Said("Warning", new.reason, "Idle", new.message)]
     return [Said("Normal", new.reason, "Stop", new.message)] if new.reason in STOPPED else []
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def clock(moment: datetime | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from footplate.api import Workspace, quantity
+from footplate.api import TrainingJob, Workspace, quantity
 from footplate.api.workspace import WorkspacePhase
 from footplate.controllers.bounds import Bounds
 from footplate.controllers.caches import Facts
@@ -44,6 +44,8 @@ class Observed:
     """The API server did not take a child, and the next try is not yet due."""
     heard: Heard | None = None
     """Of its pod's agent."""
+    claimed_by: TrainingJob | Workspace | None = None
+    """Who waits for the GPU that it holds and does not use."""
     listening: timedelta = timedelta(0)
     """For how long this replica could be reported to."""
     bounds: Bounds = field(default_factory=Bounds)

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from footplate.api import TrainingJob
+from footplate.api import TrainingJob, Workspace
 from footplate.api.usage import Holder, Pool, Usage, Waiter, decode, encode
-from footplate.client.reasons import Quota, explain, what_if
+from footplate.client.reasons import Quota, explain, of_workspace, what_if
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 H100 = Pool("nvidia.com/gpu", "H100", 4, 32, 24, {"0": 3, "8": 1}, 8, "h100-1")
@@ -41,6 +41,21 @@ def test_a_wait_in_one_sentence_then_numbers() -> None:
     assert found.pools == (H100,)
     assert [h.name for h in found.holders] == ["sweep", "asr"]
     assert found.fits_now is False
+
+
+def test_a_workspace_that_waits_has_a_place_holders_and_a_way_without_a_gpu() -> None:
+    spec = {"environment": "pytorch", "resources": {"cpu": "8", "memory": "64Gi", "gpu": {"count": 8, "type": "H100"}}}
+    metadata = {"name": "mine", "namespace": "team-vision"}
+    waits = {"phase": "Queued", "message": "No node has room for it now."}
+    ws = msgspec.convert({"metadata": metadata, "spec": spec, "status": waits}, Workspace)
+    queue = (Waiter("vision", "mine", kind="job"), Waiter("vision", "mine", gpu="H100", units=8, kind="workspace"))
+    found = of_workspace(ws, Usage((H100, L4), HOLDERS, queue), ())
+    assert found.sentence == "No node has room for it now."
+    assert found.asked == "1 × (8 CPU, 64Gi memory, 8 H100 GPUs), priority interactive"
+    assert (found.position, found.waiting, found.pools) == (2, 2, (H100,))
+    assert [h.name for h in found.holders] == ["sweep", "asr"]
+    assert found.next_action == "`footplate workspace resize mine --gpus 0` starts it without a GPU meanwhile"
+    assert of_workspace(ws, None, ()).position is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ LIMITS = Limits(
     max_extension=4 * HOUR,
     unknown_warning=30 * MINUTE,
     unknown_limit=None,
+    reclaim_notice=10 * MINUTE,
     silence=5 * MINUTE,
 )
 USED = Activity("Active", NOW - HOUR, ("somebody types",))
@@ -44,8 +45,9 @@ def look(
     wish: Idle | None = None,
     listening: timedelta = LONG,
     limits: Limits = LIMITS,
+    claimed_by: str | None = None,
 ) -> Outlook:
-    return outlook(before, wish, heard, listening, limits, at)
+    return outlook(before, wish, heard, listening, limits, at, claimed_by)
 
 
 def test_what_has_just_started_is_active_before_its_agent_has_spoken() -> None:
@@ -187,22 +189,64 @@ def test_a_platform_may_stop_nothing(policy: IdlePolicy) -> None:
     )
 
 
+# Something waits for its GPU.
+
+JOB = "job team-vision/train"
+
+
+def test_an_idle_one_is_told_and_stopped_after_the_notice_for_what_waits_for_its_gpu() -> None:
+    told = look(idle(20 * MINUTE), USED, claimed_by=JOB)
+    assert (told.activity.claimed_by, told.stops_at, told.stop) == (JOB, NOW + 10 * MINUTE, False)
+    assert told.activity.warned_at == NOW, "its agent reports more often from now on"
+    later = look(idle(25 * MINUTE), told.activity, at=NOW + 5 * MINUTE, claimed_by="job team-vision/other")
+    assert later.stops_at == NOW + 10 * MINUTE, "whoever it is, the notice is given once"
+    assert look(idle(30 * MINUTE), told.activity, at=NOW + 10 * MINUTE, claimed_by=JOB).stop
+
+
+def test_use_an_extension_or_the_end_of_the_wait_takes_the_claim_back() -> None:
+    told = look(idle(20 * MINUTE), USED, claimed_by=JOB).activity
+    at = NOW + 10 * MINUTE
+    for found in (
+        look(busy(), told, at=at, claimed_by=JOB),
+        look(idle(30 * MINUTE), told, at=at, claimed_by=JOB, wish=Idle(keep_until=at + HOUR)),
+        look(idle(30 * MINUTE), told, at=at),
+    ):
+        assert (found.activity.claimed_by, found.activity.claimed_at, found.stop) == (None, None, False)
+
+
+def test_a_claim_needs_an_agent_that_is_heard_and_a_platform_that_reclaims() -> None:
+    told = look(idle(20 * MINUTE), USED, claimed_by=JOB).activity
+    began = look(None, told, at=NOW + HOUR, listening=timedelta(0), claimed_by=JOB)
+    assert (began.activity, began.stop) == (told, False), "a new replica waits for a report"
+    assert look(None, told, at=NOW + HOUR, listening=HOUR, claimed_by=JOB).activity.state == "Unknown"
+    keeps = replace(LIMITS, reclaim_notice=None)
+    assert look(idle(20 * MINUTE), USED, claimed_by=JOB, limits=keeps).activity.claimed_by is None
+
+
+def test_a_claim_never_puts_a_stop_off() -> None:
+    warned = look(idle(50 * MINUTE), USED)
+    at = NOW + 14 * MINUTE
+    assert look(idle(64 * MINUTE), warned.activity, at=at, claimed_by=JOB).stops_at == warned.stops_at
+
+
 # Histories: what is heard minute by minute, with gaps, and the owner's extensions.
 
 _step = st.tuples(
     st.sampled_from(["busy", "idle", "silent", "blind"]),
     st.integers(1, 60),
     st.one_of(st.none(), st.integers(0, 600)),
+    st.booleans(),
 )
 
 
 @settings(deadline=None)
 @given(st.lists(_step, max_size=12), st.booleans())
-def test_whatever_the_history(steps: list[tuple[str, int, int | None]], acts_on_unknown: bool) -> None:
+def test_whatever_the_history(steps: list[tuple[str, int, int | None, bool]], acts_on_unknown: bool) -> None:
     given_limits = replace(LIMITS, unknown_limit=3 * HOUR if acts_on_unknown else None)
     now, before, wish = NOW, None, Idle()
     worked, reported, idle_from = NOW, NOW, NOW
-    for kind, minutes, extension in steps:
+    for kind, minutes, extension, wanted in steps:
+        claimed_by = JOB if wanted else None
         if extension is not None:
             wish = Idle(keep_until=now + extension * MINUTE)
         for _ in range(minutes):
@@ -220,9 +264,15 @@ def test_whatever_the_history(steps: list[tuple[str, int, int | None]], acts_on_
             )
             if kind == "silent" and reported == NOW:
                 heard = None
-            found = look(heard, before, at=now, wish=wish, limits=given_limits)
-            again = look(heard, found.activity, at=now, wish=wish, limits=given_limits)
+            found = look(heard, before, at=now, wish=wish, limits=given_limits, claimed_by=claimed_by)
+            again = look(heard, found.activity, at=now, wish=wish, limits=given_limits, claimed_by=claimed_by)
             assert (again.activity, again.stops_at, again.stop) == (found.activity, found.stops_at, found.stop)
+            if (claimed_at := found.activity.claimed_at) is not None:
+                assert found.activity.state == "Idle"
+                assert wish.keep_until is None or wish.keep_until <= now
+                assert found.stop == (now - claimed_at >= 10 * MINUTE and heard is not None)
+                before = found.activity
+                continue
             if found.stop:
                 assert kind != "busy"
                 assert acts_on_unknown or found.activity.state == "Idle"

@@ -1,4 +1,4 @@
-"""Who gives way: only to higher priority, the least lost work first, no more than needed, and not back and forth."""
+"""Who gives way: idle workspaces, then lower priority, the least lost first, no more than needed, not back and forth."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from footplate.api import TrainingJob
+from footplate.api import TrainingJob, Workspace
 from footplate.api.trainingjob import JobPhase
+from footplate.controllers import contention
 from footplate.controllers.capacity import measure
+from footplate.controllers.contention import Holder, head, victims, wants
 from footplate.controllers.room import Room
-from footplate.controllers.trainingjob import contention
 from footplate.controllers.trainingjob.attempts import spent
-from footplate.controllers.trainingjob.contention import Running, head, victims
-from tests.unit.controllers.build import NOW, job, node
+from tests.unit.controllers.build import NOW, job, node, workspace
 from tests.unit.controllers.test_job_decisions import after, made, rank, seen
 
 H100 = {"cpu": "1", "memory": "1Gi", "gpu": {"count": 8, "type": "H100"}}
@@ -40,7 +40,7 @@ def waits(
     return named(name, priority, created, nodes, phase="Queued", pending=pending, attempts=attempts)
 
 
-def runs(name: str, *nodes: str, priority: str = "batch", unsaved: int = 10, leaves: bool = False) -> Running:
+def runs(name: str, *nodes: str, priority: str = "batch", unsaved: int = 10, leaves: bool = False) -> Holder:
     """`unsaved`: minutes since its last checkpoint."""
     attempt: dict[str, Any] = {
         "number": 1,
@@ -51,18 +51,32 @@ def runs(name: str, *nodes: str, priority: str = "batch", unsaved: int = 10, lea
     }
     if leaves:
         attempt["cause"] = {"class": "Preemption", "reason": "Preempted"}
-    return Running(named(name, priority, phase="Running", attempts=[attempt]), nodes)
+    return Holder(named(name, priority, phase="Running", attempts=[attempt]), nodes)
 
 
-def held(*running: Running) -> dict[str, dict[str, Decimal]]:
+def rests(name: str, on: str, minutes: int = 60, gpus: int = 8, **spec: Any) -> Holder:
+    """A workspace that is idle for so long."""
+    made_ = workspace(
+        {
+            "phase": "Running",
+            "activity": {"state": "Idle", "lastActive": NOW - timedelta(minutes=minutes), **spec.pop("activity", {})},
+        },
+        resources={**H100, "gpu": {"count": gpus, "type": "H100"}},
+        **spec,
+    )
+    metadata = {**msgspec.to_builtins(made_.metadata), "name": name, "uid": name}
+    return Holder(msgspec.structs.replace(made_, metadata=msgspec.convert(metadata, type(made_.metadata))), (on,))
+
+
+def held(*running: Holder) -> dict[str, dict[str, Decimal]]:
     return {
         n: {"nvidia.com/gpu": Decimal(8), "cpu": Decimal(1), "memory": Decimal(2**30)} for r in running for n in r.nodes
     }
 
 
-def chosen(waiting: TrainingJob, *running: Running, nodes: int = 4) -> list[str]:
-    found = victims(waiting, running, rooms(nodes), held(*running), NOW)
-    return sorted(r.job.metadata.name for r in found)
+def chosen(waiting: TrainingJob | Workspace, *running: Holder, nodes: int = 4) -> list[str]:
+    found = victims(wants(waiting), running, rooms(nodes), held(*running), NOW)
+    return sorted(r.of.metadata.name for r in found)
 
 
 def test_the_one_with_the_least_lost_work_gives_way_and_no_other() -> None:
@@ -73,9 +87,39 @@ def test_the_one_with_the_least_lost_work_gives_way_and_no_other() -> None:
     assert chosen(waits(nodes=3), fresh, old, large) == ["fresh", "large"]
 
 
-def test_equal_or_higher_priority_never_gives_way() -> None:
-    assert chosen(waits(), runs("peer", "n0", priority="training"), nodes=1) == []
-    assert chosen(waits(priority="interactive"), runs("peer", "n0", priority="training"), nodes=1) == ["peer"]
+def test_idle_workspaces_go_before_any_job_and_the_longest_idle_of_them_first() -> None:
+    long, short = rests("long", "n0", minutes=300), rests("short", "n1", minutes=20)
+    job_ = runs("batch", "n2", unsaved=0)
+    assert chosen(waits(), short, long, job_, nodes=3) == ["long"]
+    assert chosen(waits(nodes=2), short, long, job_, nodes=3) == ["long", "short"]
+    assert chosen(waits(nodes=3), short, long, job_, nodes=3) == ["batch", "long", "short"]
+    assert chosen(waits(nodes=4), short, long, job_, nodes=3) == [], "all of them together would not be enough"
+
+
+def test_while_a_workspace_leaves_nobody_else_is_asked() -> None:
+    told = rests("told", "n0", activity={"claimedBy": "job team-vision/urgent", "claimedAt": NOW})
+    stopping = rests("stopping", "n0", desiredState="Stopped")
+    for leaving in (told, stopping):
+        assert chosen(waits(), leaving, runs("batch", "n1"), rests("other", "n2"), nodes=3) == []
+
+
+def test_a_workspace_that_waits_is_given_the_place_of_an_idle_one() -> None:
+    assert chosen(rests("waits", "").of, rests("idle", "n0"), nodes=1) == ["idle"]
+
+
+def test_who_is_idle_and_asked_to_be_kept_keeps_its_gpu() -> None:
+    def of(**spec: Any) -> Workspace:
+        found = rests("idle", "n0", **spec).of
+        assert isinstance(found, Workspace)
+        return found
+
+    assert contention.idle(of(), NOW)
+    assert not contention.idle(of(idle={"keepUntil": (NOW + timedelta(hours=1)).isoformat()}), NOW)
+    assert contention.idle(of(idle={"keepUntil": (NOW - timedelta(hours=1)).isoformat()}), NOW)
+    assert not contention.idle(of(activity={"state": "Active"}), NOW)
+    assert not contention.idle(of(activity={"state": "Unknown"}), NOW), "unknown is never idle"
+    without = of()
+    assert not contention.idle(msgspec.structs.replace(without, spec=workspace().spec), NOW), "it holds no GPU"
 
 
 def test_batch_gives_way_before_training_whatever_it_loses() -> None:

@@ -8,7 +8,7 @@ from footplate.controllers.cluster import Pod
 from footplate.controllers.room import Usage
 from footplate.controllers.usage import measure as usage
 from footplate.controllers.usage import queue
-from tests.unit.controllers.build import NOW, job, node, pod
+from tests.unit.controllers.build import NOW, job, node, pod, workspace
 
 
 def on(name: str, gpus: int, **labels: str) -> Pod:
@@ -25,7 +25,7 @@ def test_pools_holders_and_what_is_free_node_by_node() -> None:
     used = Usage()
     for found in pods:
         used.change(None, found)
-    seen = usage(measure(nodes).rooms, dict(used.by_node), pods, [job()], NOW)
+    seen = usage(measure(nodes).rooms, dict(used.by_node), pods, [job()], [], NOW)
     assert seen.pools == (  # of n1 and n2 one CPU each is in use
         Pool(
             "nvidia.com/gpu",
@@ -63,3 +63,16 @@ def test_the_queue_is_ordered_by_priority_then_age() -> None:
         waiting("r", "training", early, phase="Running"),
     ]
     assert [w.name for w in queue(jobs)] == ["a", "b", "c"]
+
+
+def test_a_workspace_that_waits_for_a_gpu_has_its_place_in_the_queue() -> None:
+    waits = {"phase": "Queued", "conditions": [condition("Scheduled", "False", "Unschedulable")]}
+    gpu = {"cpu": "1", "memory": "1Gi", "gpu": {"count": 2, "type": "H100"}}
+    spaces = [workspace(waits, resources=gpu), workspace({"phase": "Running"}, resources=gpu)]
+    first, second = queue([job({"phase": "Queued"}, priority="training"), *spaces])
+    assert (first.kind, first.name, first.units, first.gpu) == ("workspace", "demo", 2, "H100")
+    assert (second.kind, second.name) == ("job", "train")
+
+
+def condition(type_: str, status: str, reason: str) -> dict[str, object]:
+    return {"type": type_, "status": status, "reason": reason, "message": "x", "lastTransitionTime": NOW}
