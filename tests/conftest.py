@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
 from xdist.remote import Producer
@@ -20,6 +21,10 @@ from devcluster import artifacts, build, cluster, paths
 from devcluster.object_store import ObjectStore
 from devcluster.progress import ConsoleProgress
 from tests import leftovers
+
+# A deadline is a timed assertion, and these machines are shared.
+hypothesis.settings.register_profile("footplate", deadline=None)
+hypothesis.settings.load_profile("footplate")
 
 FOLDER_MARKERS = {"integration": "api", "node": "full"}
 #: Folders whose tests run one after the other on one worker, where there are several (`pytest -n 2`): they share a

@@ -137,7 +137,7 @@ class Node:
             bucket.put(step, part(step, self.number, self.nodes), announced=True)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(1, 3), st.integers(3, 7))
 def test_slow_uploads_of_fast_checkpoints_still_complete_some_and_at_last_the_newest(
     slowness: list[int], keep: int, every: int

@@ -123,7 +123,7 @@ members = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(members, max_size=8))
 def test_whatever_is_in_an_archive_nothing_lands_or_points_outside(
     tmp_path_factory: pytest.TempPathFactory, found: list[tuple[tarfile.TarInfo, bytes]]

@@ -66,7 +66,7 @@ def test_it_unpacks_with_the_safe_filter_to_what_was_there(tmp_path: Path) -> No
     assert (out / "link").readlink() == Path("run.sh")
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.dictionaries(st.text("abcé/-", min_size=1, max_size=12).filter(lambda n: "//" not in n), st.binary()))
 def test_any_content_comes_back(tmp_path: Path, content: dict[str, bytes]) -> None:
     root = tmp_path / str(time.monotonic_ns())

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from footplate.api.limits import Limits, limits
@@ -239,7 +239,6 @@ _step = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_step, max_size=12), st.booleans())
 def test_whatever_the_history(steps: list[tuple[str, int, int | None, bool]], acts_on_unknown: bool) -> None:
     given_limits = replace(LIMITS, unknown_limit=3 * HOUR if acts_on_unknown else None)

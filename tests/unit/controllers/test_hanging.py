@@ -172,7 +172,7 @@ class Simulated:
 BOTH = st.tuples(st.booleans(), st.booleans())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(5, 1500), BOTH, BOTH), min_size=1, max_size=12))
 def test_never_hung_while_a_rank_advances_nor_while_unknown_and_always_after_the_bound(
     history: list[tuple[int, tuple[bool, bool], tuple[bool, bool]]],

@@ -344,7 +344,7 @@ class World:
                 self.life.seen = replace(self.life.seen, tasks=(done,))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["start", "stop", "write", "ok", "away", "kill", "kill task", "wait"]), max_size=30))
 def test_whatever_happens_one_pod_has_the_home_and_in_the_end_all_is_saved(happened: list[str]) -> None:
     world = World()

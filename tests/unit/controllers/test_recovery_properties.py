@@ -153,7 +153,7 @@ def ended(pod: dict[str, Any]) -> bool:
 HISTORY = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 1), st.integers(0, 900)), min_size=1, max_size=30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(HISTORY)
 def test_never_two_attempts_at_once_never_over_budget_no_record_lost_and_always_an_end(
     history: list[tuple[str, int, int]],

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from footplate.api import Workspace, WorkspaceStatus
@@ -220,7 +220,6 @@ PODS = st.sampled_from(
 SPECS = st.sampled_from([{}, {"desiredState": "Stopped"}, {"environment": "nope"}, {"ide": "vscode"}])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(PODS, SPECS, st.integers(0, 4000)), min_size=1, max_size=8))
 def test_a_status_settles_whatever_happens(history: list[tuple[Pod | None, dict[str, Any], int]]) -> None:
     """Writing it once is enough: seen again in the same state, at the same time, it asks for no second write."""

@@ -35,7 +35,7 @@ def test_an_epoch_has_each_sample_once_and_epochs_differ(images: Path) -> None:
     assert first == flat(list(reader(images)))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.data())
 def test_restarts_on_other_numbers_of_ranks_read_each_sample_once(images: Path, data: st.DataObject) -> None:
     one_order = flat(list(reader(images, batch_size=1)))
