@@ -20,6 +20,7 @@ from devcluster import cluster
 from footplate.api import TrainingJob
 from footplate.api.platform import Reporting
 from footplate.api.trainingjob import JobPhase
+from footplate.client import ranks
 from footplate.client.logs.sources import job_lines
 from footplate.client.session import Session
 from footplate.controllers import kinds
@@ -209,6 +210,12 @@ async def test_a_rank_that_is_stopped_hangs_the_job(place: Place, record_propert
     assert "no rank reported a step for" in evidence
     assert "is stopped by a signal, in <module> (<string>:" in evidence
     assert "the others are in <module> (<string>:" in evidence
+    environ = {"FOOTPLATE_SYSTEM_NAMESPACE": place.system}
+    async with Session(connection=place.connection, team=place.team, environ=environ) as session:
+        number, runs, kept = await ranks.stacks(session, "train", attempt=1)
+    assert (number, runs, [stack.rank for stack in kept]) == (1, False, [0, 1])
+    assert ", state T, " in kept[1].text
+    assert "thread MainThread" in kept[1].text
 
 
 async def test_suspended_and_resumed(place: Place, record_property: Record) -> None:
