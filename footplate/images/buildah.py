@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ HOST_FILES = (Path("/etc/ssl/certs"), Path("/etc/pip.conf"), Path("/etc/uv"))
 QUERY_TIMEOUT = 120.0
 _UNKNOWN = "image not known"
 ANSWERS = 3
+
+DISCARDED = "discarded-"
 
 #: Layouts kept of one image's environment stage.
 KEPT_STAGES = 2
@@ -77,6 +80,30 @@ class Buildah:
         for path in (self._temporary, self._run_root):
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
+        self._remove_discarded()
+        if self._damaged():
+            self._progress.begin("the storage of image layers is damaged: it is made anew")
+            self._discard()
+
+    def _discard(self) -> None:
+        """All layers. Set aside first: half of a storage is one that no build gets by."""
+        self._storage.rename(self._directory / f"{DISCARDED}{time.time_ns()}")
+        self._remove_discarded()
+
+    def _remove_discarded(self) -> None:
+        for path in self._directory.glob(f"{DISCARDED}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _damaged(self) -> bool:
+        """Whether layers that are listed are not there, as after a removal or a write that was cut off."""
+        listed = self._storage / f"{self._driver}-layers" / "layers.json"
+        try:
+            layers: list[dict[str, Any]] = json.loads(listed.read_bytes())
+        except FileNotFoundError:
+            return False  # nothing was built yet
+        except ValueError:
+            return True
+        return any(not (self._storage / self._driver / layer["id"]).is_dir() for layer in layers)
 
     def _has(self, reference: str) -> bool:
         """Asked of the one image: `buildah images` adds up the sizes of all, which takes it half a minute."""
@@ -98,7 +125,7 @@ class Buildah:
         arguments = [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
         if request.fresh or not self._has(request.stage):
             if _gib(self._storage) > STORAGE_GIB:
-                shutil.rmtree(self._storage)
+                self._discard()
                 self._ensure_base(request.log)
             options = [*self._machine_settings(), *arguments, f"--target={STAGE}"]
             options += ["--no-cache"] if request.fresh else []

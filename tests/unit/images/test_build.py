@@ -14,6 +14,7 @@ import pytest
 
 from footplate.errors import MachineLacks
 from footplate.images import build, catalogue, host, index, process
+from footplate.images.buildah import Buildah
 from footplate.images.builder import Request
 from footplate.images.errors import BuildFailed, UnknownImage
 
@@ -248,3 +249,31 @@ def test_of_the_machines_apt_settings_only_those_for_reaching_an_archive_are_tak
     (tmp_path / "apt-config").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert host.apt_settings() == ('Acquire::http::Proxy "http://proxy:3128";', 'Acquire::Check-Valid-Until "false";')
+
+
+@pytest.mark.parametrize(
+    ("layers", "there", "kept"),
+    [
+        pytest.param('[{"id": "aa"}, {"id": "bb"}]', ("aa", "bb"), True, id="whole"),
+        pytest.param('[{"id": "aa"}, {"id": "bb"}]', ("aa",), False, id="a removal that was cut off"),
+        pytest.param('[{"id": "aa"}, {"i', ("aa",), False, id="a write that was cut off"),
+    ],
+)
+def test_a_storage_that_no_build_would_get_by_is_made_anew(
+    layers: str, there: tuple[str, ...], kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "ensure_tools", lambda log, progress: None)
+    monkeypatch.setattr(Buildah, "_run", lambda self, words, log, what: None)
+    monkeypatch.setattr(Buildah, "_ensure_base", lambda self, log: None)
+    progress = Recorder()
+    builder = Buildah(tmp_path, "cpu", progress)
+    driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text() else "vfs"
+    for layer in there:
+        (tmp_path / "storage" / driver / layer).mkdir(parents=True)
+    (tmp_path / "storage" / f"{driver}-layers").mkdir(parents=True)
+    (tmp_path / "storage" / f"{driver}-layers" / "layers.json").write_text(layers)
+    (tmp_path / "discarded-1" / "half").mkdir(parents=True)
+    builder.prepare(tmp_path / "log")
+    assert (tmp_path / "storage").exists() == kept
+    assert not list(tmp_path.glob("discarded-*")), "what a killed removal left goes too"
+    assert any("damaged" in line for line in progress.lines) != kept
