@@ -103,7 +103,9 @@ class Buildah:
             return False  # nothing was built yet
         except ValueError:
             return True
-        return any(not (self._storage / self._driver / layer["id"]).is_dir() for layer in layers)
+        # Source: github.com/containers/storage, drivers/overlay and drivers/vfs.
+        place = self._storage / ("overlay" if self._driver == "overlay" else "vfs/dir")
+        return any(not (place / layer["id"]).is_dir() for layer in layers)
 
     def _has(self, reference: str) -> bool:
         """Asked of the one image: `buildah images` adds up the sizes of all, which takes it half a minute."""

@@ -269,7 +269,7 @@ def test_a_storage_that_no_build_would_get_by_is_made_anew(
     builder = Buildah(tmp_path, "cpu", progress)
     driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text() else "vfs"
     for layer in there:
-        (tmp_path / "storage" / driver / layer).mkdir(parents=True)
+        (tmp_path / "storage" / ("overlay" if driver == "overlay" else "vfs/dir") / layer).mkdir(parents=True)
     (tmp_path / "storage" / f"{driver}-layers").mkdir(parents=True)
     (tmp_path / "storage" / f"{driver}-layers" / "layers.json").write_text(layers)
     (tmp_path / "discarded-1" / "half").mkdir(parents=True)
