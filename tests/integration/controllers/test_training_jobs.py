@@ -286,7 +286,7 @@ async def test_one_that_was_taken_before_its_form_was_checked_fails_once_with_th
         await taken(place, "endless", deadline="99999999999h")
     finally:
         await place.client.apply(bare_platform.CRD, now, manager=bare_platform.MANAGER)
-    job = await place.until_job("endless", phase(JobPhase.FAILED))
+    job = await place.until_job("endless", phase(JobPhase.FAILED), 60.0)
     assert job.status.message == (
         "It cannot be run as its spec says: '99999999999h' is too long a duration: at most 9999d, 99999h, 9999999m or "
         "999999999s. Correct the spec, or delete it."
@@ -294,7 +294,7 @@ async def test_one_that_was_taken_before_its_form_was_checked_fails_once_with_th
 
 
 async def taken(place: Place, name: str, **spec: Any) -> None:
-    async with asyncio.timeout(15.0):
+    async with asyncio.timeout(60.0):
         while True:
             try:
                 return await place.job(name, **spec)
