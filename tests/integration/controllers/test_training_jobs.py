@@ -11,7 +11,7 @@ from footplate.api import TrainingJob, crds
 from footplate.api.trainingjob import CauseClass, JobPhase
 from footplate.controllers import kinds
 from footplate.kube.conditions import find_condition, is_true
-from footplate.kube.errors import Invalid
+from footplate.kube.errors import Invalid, TooManyRequests
 from footplate.kube.resource import Resource
 from tests.integration.controllers.conftest import QUICK, Place
 from tests.integration.controllers.kubelet import Kubelet, kubelet
@@ -298,5 +298,5 @@ async def taken(place: Place, name: str, **spec: Any) -> None:
         while True:
             try:
                 return await place.job(name, **spec)
-            except Invalid:
+            except (Invalid, TooManyRequests):  # the schema of before; none while another comes
                 await asyncio.sleep(0.1)
