@@ -8,29 +8,28 @@ from pathlib import Path
 
 from benchmarks import bare_platform
 from benchmarks.audit import AuditLog
-from benchmarks.workspaces import SMALL, SYSTEM, controllers, created_and_ready, having
+from benchmarks.workspaces import SMALL, SYSTEM, created_and_ready, having, warm
 from footplate.controllers import kinds
 from footplate.kube.client import Client
 from footplate.kube.connection import Connection
 
 WINDOW = 120.0
-COUNT = 100
 
 
-async def measure(connection: Connection, kubeconfig: Path) -> dict[str, int]:
+async def measure(connection: Connection, kubeconfig: Path, count: int) -> dict[str, int]:
     """Writes by kind, renewals of the Lease aside."""
     async with Client(connection, user_agent="benchmark") as client:
         await bare_platform.install_kinds(client)
         await bare_platform.install_settings(client, SYSTEM, bare_platform.platform(["bench"]))
         namespace = await bare_platform.install_team(client, "bench")
         spec = {"environment": bare_platform.ENVIRONMENT, "resources": SMALL}
-        names = [f"s{number}" for number in range(COUNT)]
+        names = [f"s{number}" for number in range(count)]
         spaces = [
             {"metadata": {"name": f"s{n}"}, "spec": {**spec, "home": {"size": "0"}, "owner": "bench"}}
-            for n in range(COUNT)
+            for n in range(count)
         ]
         jobs = [{"metadata": {"name": name}, "spec": {**spec, "command": ["true"]}} for name in names]
-        async with controllers(client, kubeconfig):
+        async with warm(client, kubeconfig):
             await created_and_ready(client, kinds.WORKSPACE, namespace, spaces, having("Ready"))
             await created_and_ready(client, kinds.TRAINING_JOB, namespace, jobs, having("Running"))
             for name in names:

@@ -19,10 +19,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from benchmarks import bare_platform
+from benchmarks import bare_platform, controllers
 from benchmarks.audit import AuditLog
+from benchmarks.controllers import Controllers
 from footplate.controllers import kinds
 from footplate.kube.client import Client
 from footplate.kube.connection import Connection
@@ -81,16 +80,16 @@ async def workspaces(client: Client, kubeconfig: Path, count: int) -> Result:
     namespace = await bare_platform.install_team(client, "bench")
     spec = {"environment": bare_platform.ENVIRONMENT, "home": {"size": "0"}, "owner": "bench", "resources": SMALL}
     bodies = [{"metadata": {"name": f"ws-{number}"}, "spec": spec} for number in range(count)]
-    async with controllers(client, kubeconfig) as process:
+    async with warm(client, kubeconfig) as process:
         audit = AuditLog(kubeconfig)
-        cpu = _cpu(process)
+        cpu = process.cpu
         seconds = await created_and_ready(client, kinds.WORKSPACE, namespace, bodies, having("Ready"))
-        used, memory = _cpu(process) - cpu, process.memory_info().rss
+        used, memory = process.cpu - cpu, process.rss_mib
         await asyncio.sleep(3.0)
-        result = Result("Footplate Workspaces", count, count, seconds, used, memory / 2**20)
+        result = Result("Footplate Workspaces", count, count, seconds, used, memory)
         _count_writes(result, audit, own=kinds.MANAGER)
         await client.request("DELETE", kinds.WORKSPACE.path(namespace))
-        await _emptied(client, kinds.POD, namespace)
+        await emptied(client, kinds.POD, namespace)
     await client.delete(bare_platform.NAMESPACE, namespace)
     return result
 
@@ -112,25 +111,17 @@ async def kubespawner(client: Client, kubeconfig: Path, count: int) -> Result:
 
 
 @asynccontextmanager
-async def controllers(client: Client, kubeconfig: Path) -> AsyncGenerator[psutil.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "footplate.controllers", "--kubeconfig", str(kubeconfig)),
-        *("--port", "0", "--collector-port", "0", "--log-level", "warning"),
-        env={**os.environ, "POD_NAME": "bench"},
-    )
-    try:
-        # The first workspace shows that it leads, and makes what the team's workspaces share.
+async def warm(client: Client, kubeconfig: Path) -> AsyncGenerator[Controllers]:
+    """The controllers, after a first workspace made what those of a team share."""
+    async with controllers.started(kubeconfig) as process:
         team = f"{bare_platform.labels.TEAM_NAMESPACE_PREFIX}bench"
         spec = {"environment": bare_platform.ENVIRONMENT, "home": {"size": "0"}, "owner": "bench", "resources": SMALL}
         await created_and_ready(
             client, kinds.WORKSPACE, team, [{"metadata": {"name": "first"}, "spec": spec}], having("Ready")
         )
         await client.delete(kinds.WORKSPACE, "first", team)
-        await _emptied(client, kinds.POD, team)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        await process.wait()
+        await emptied(client, kinds.POD, team)
+        yield process
 
 
 @asynccontextmanager
@@ -142,12 +133,17 @@ async def _namespace(client: Client, name: str) -> AsyncGenerator[str]:
         yield name
     finally:
         await client.request("DELETE", kinds.POD.path(name))
-        await _emptied(client, kinds.POD, name)
+        await emptied(client, kinds.POD, name)
         await client.delete(bare_platform.NAMESPACE, name)
 
 
 async def created_and_ready(
-    client: Client, resource: Resource, namespace: str, bodies: list[Json], ready: Callable[[Json], bool]
+    client: Client,
+    resource: Resource,
+    namespace: str,
+    bodies: list[Json],
+    ready: Callable[[Json], bool],
+    timeout: float = TIMEOUT,
 ) -> float:
     """Seconds from the first request to the moment when the watch has shown the last one ready."""
     listing = await client.list(resource, namespace)
@@ -157,26 +153,34 @@ async def created_and_ready(
     async def create() -> None:
         await asyncio.gather(*(client.create(resource, body, namespace) for body in bodies))
 
-    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
         group.create_task(create())
-        version = listing.resource_version
-        while names:
-            try:
-                events = client.watch(resource, namespace, resource_version=version)
-                async with aclosing(events):
-                    async for event in events:
-                        version = event.resource_version
-                        if event.type != "BOOKMARK" and ready(event.object):
-                            names.discard(event.object["metadata"]["name"])
-                        if not names:
-                            break
-            except Gone:
-                version = (await client.list(resource, namespace)).resource_version
+        await shown(client, resource, namespace, names, ready, listing.resource_version)
     return time.perf_counter() - started
 
 
-async def _emptied(client: Client, resource: Resource, namespace: str) -> None:
-    async with asyncio.timeout(TIMEOUT):
+async def shown(
+    client: Client, resource: Resource, namespace: str, names: set[str], holds: Callable[[Json], bool], version: str
+) -> None:
+    """Until the watch from `version` on has shown each of `names` as wanted."""
+    while names:
+        try:
+            events = client.watch(resource, namespace, resource_version=version)
+            async with aclosing(events):
+                async for event in events:
+                    version = event.resource_version
+                    if event.type != "BOOKMARK" and holds(event.object):
+                        names.discard(event.object["metadata"]["name"])
+                    if not names:
+                        break
+        except Gone:
+            listing = await client.list(resource, namespace)
+            names -= {one["metadata"]["name"] for one in listing.items if holds(one)}
+            version = listing.resource_version
+
+
+async def emptied(client: Client, resource: Resource, namespace: str, timeout: float = TIMEOUT) -> None:
+    async with asyncio.timeout(timeout):
         while (await client.list(resource, namespace)).items:  # noqa: ASYNC110
             await asyncio.sleep(0.5)
 
@@ -202,10 +206,6 @@ def _pod_ready(pod: Json) -> bool:
 
 def having(condition: str) -> Callable[[Json], bool]:
     return lambda obj: bare_platform.holds(obj, condition)
-
-
-def _cpu(process: psutil.Process) -> float:
-    return sum(process.cpu_times()[:2])
 
 
 def as_json(results: list[Result]) -> list[Json]:
