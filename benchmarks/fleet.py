@@ -57,8 +57,7 @@ async def measure(connection: Connection, kubeconfig: Path, count: int) -> Fleet
     connected = min(RUNNING, count)
     async with Client(connection, user_agent="benchmark", connections=AT_ONCE * 2) as client:
         await bare_platform.install_kinds(client)
-        # A start counts as activity for so long.
-        settings = bare_platform.platform(["bench"], reporting=Reporting(recent="10s"))
+        settings = bare_platform.platform(["bench"], reporting=Reporting(recent="10s", silence="3m"))
         await bare_platform.install_settings(client, SYSTEM, settings)
         team = await bare_platform.install_team(client, "bench")
         async with controllers.started(kubeconfig) as first:
@@ -134,7 +133,7 @@ def _settled(ws: Json) -> bool:
 
 
 async def _all_idle(client: Client, namespace: str, agents: _Agents, count: int) -> None:
-    async with asyncio.timeout(EVERY * 5):
+    async with asyncio.timeout(EVERY * 15):  # a start counts as use for as long as silence would
         while True:
             await agents.round()
             await asyncio.sleep(15.0)
