@@ -11,7 +11,7 @@ from footplate.api import Workspace
 from footplate.api.workspace import WorkspacePhase
 from footplate.client import workspaces
 from footplate.client.observing import read
-from footplate.client.relaying import CHUNK, relay
+from footplate.client.relaying import listening, relay
 from footplate.client.session import Session
 from footplate.errors import BadUsage, Conflict, FootplateError, MachineLacks
 from footplate.kube.errors import Forbidden, KubeError
@@ -58,45 +58,23 @@ async def forwarded(
 
     `find`: the namespace and name of the pod of the moment.
     """
-    open_: set[asyncio.Task[None]] = set()
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(_connection(session, name, wanted.remote, reader, writer, log, find))
-        open_.add(task)
-        task.add_done_callback(open_.discard)
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                await relay(reader, writer, await _connect(stack, session, name, wanted.remote, find))
+        except (OSError, KubeError, FootplateError) as error:
+            log(f"a connection to port {wanted.remote} ended: {error}")
 
-    try:
-        server = await asyncio.start_server(accept, "127.0.0.1", wanted.local, limit=CHUNK)
-    except OSError as error:
-        raise MachineLacks(
-            f"Port {wanted.local} of 127.0.0.1 cannot be listened on: {error.strerror or error}.",
-            f"name another: {wanted.remote}:{wanted.local + 1}, or {wanted.remote}:0 for any",
-        ) from error
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in list(open_):
-            task.cancel()
-        await asyncio.gather(*open_, return_exceptions=True)
-
-
-async def _connection(
-    session: Session,
-    name: str,
-    port: int,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    log: Log,
-    find: Find,
-) -> None:
-    try:
-        async with AsyncExitStack() as stack:
-            await relay(reader, writer, await _connect(stack, session, name, port, find))
-    except (OSError, KubeError, FootplateError) as error:
-        log(f"a connection to port {port} ended: {error}")
-    finally:
-        writer.close()
+    async with AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(listening(handle, wanted.local))
+        except OSError as error:
+            raise MachineLacks(
+                f"Port {wanted.local} of 127.0.0.1 cannot be listened on: {error.strerror or error}.",
+                f"name another: {wanted.remote}:{wanted.local + 1}, or {wanted.remote}:0 for any",
+            ) from error
+        yield port
 
 
 async def _connect(stack: AsyncExitStack, session: Session, name: str, port: int, find: Find) -> PodConnection:

@@ -1,14 +1,44 @@
-"""Bytes between a connection of this machine and a pod's port, both ways and unchanged."""
+"""Connections to a port of this machine's loopback, and their bytes to and from a pod's port, unchanged."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from footplate.kube.streams import PodConnection
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 CHUNK = 64 * 1024
 #: Seconds that an answer may still take after the client has sent all it will.
 _LINGER = 10.0
+
+
+@asynccontextmanager
+async def listening(handle: Handle, port: int = 0) -> AsyncGenerator[int]:
+    """The local port, for as long as the block lasts; then every connection ends. Raises OSError where it is taken."""
+    open_: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handle(reader, writer)
+        finally:
+            writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        open_.add(task)
+        task.add_done_callback(open_.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", port, limit=CHUNK)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in list(open_):
+            task.cancel()
+        await asyncio.gather(*open_, return_exceptions=True)
 
 
 async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pod: PodConnection) -> None:

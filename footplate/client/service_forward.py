@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from footplate.client.kinds import POD, SERVICE
-from footplate.client.relaying import CHUNK, relay
+from footplate.client.relaying import listening, relay
 from footplate.errors import ClusterAccess
 from footplate.kube.client import Client
 from footplate.kube.errors import KubeError
@@ -36,34 +36,17 @@ def service_of(url: str) -> ServicePort | None:
 async def forwarded(kube: Client, service: ServicePort) -> AsyncGenerator[int]:
     """The local port. Each connection goes to a pod of the Service that is ready at its start."""
     await _pod(kube, service)  # an error now says more than a connection that breaks later
-    open_: set[asyncio.Task[None]] = set()
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(_connection(kube, service, reader, writer))
-        open_.add(task)
-        task.add_done_callback(open_.discard)
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            name, port = await _pod(kube, service)
+            async with kube.port_forward(service.namespace, name, port) as pod:
+                await relay(reader, writer, pod)
+        except (OSError, KubeError, ClusterAccess):
+            pass  # the client of this connection sees it closed, and tries again
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=CHUNK)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in list(open_):
-            task.cancel()
-        await asyncio.gather(*open_, return_exceptions=True)
-
-
-async def _connection(
-    kube: Client, service: ServicePort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    try:
-        name, port = await _pod(kube, service)
-        async with kube.port_forward(service.namespace, name, port) as pod:
-            await relay(reader, writer, pod)
-    except (OSError, KubeError, ClusterAccess):
-        pass  # the client of this connection sees it closed, and tries again
-    finally:
-        writer.close()
+    async with listening(handle) as port:
+        yield port
 
 
 async def _pod(kube: Client, service: ServicePort) -> tuple[str, int]:
