@@ -25,6 +25,10 @@ SERVICE_ACCOUNT_JOB = "job"
 SERVICE_ACCOUNT_HOME = "home"
 
 
+#: A spec's ``priority`` → its rank, the highest first.
+PRIORITIES = {"interactive": 0, "training": 1, "batch": 2}
+
+
 def priority_class(priority: str) -> str:
     """The PriorityClass of a spec's ``priority``."""
     return f"footplate-{priority}"

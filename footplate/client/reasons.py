@@ -8,11 +8,10 @@ from decimal import Decimal
 
 from footplate.api import TrainingJob, Workspace, duration, quantity
 from footplate.api.meta import Wire
+from footplate.api.platform import PRIORITIES
 from footplate.api.trainingjob import JobPhase, Straggler
 from footplate.api.usage import Holder, Pool, Usage, Waiter
 from footplate.client.teams import team_of
-
-RANKS = {"interactive": 0, "training": 1, "batch": 2}
 
 
 class Quota(Wire, frozen=True):
@@ -92,7 +91,7 @@ def what_if(
     if never is not None:
         return Explanation(*never, pools=pools, quota=own, holders=_holding(pools, usage), fits_now=False)
     fits = _fits(job, pools)
-    ahead = [w for w in usage.queue if RANKS.get(w.priority, 9) <= RANKS[job.spec.priority]]
+    ahead = [w for w in usage.queue if PRIORITIES.get(w.priority, 9) <= PRIORITIES[job.spec.priority]]
     over = next((q for q in own if _exceeds(job, q)), None)
     if over is not None:
         sentence = f"It would wait for quota: {over.used} of {over.hard} {over.resource} are in use."
@@ -246,7 +245,7 @@ def _advice(job: TrainingJob, pools: tuple[Pool, ...], usage: Usage) -> str | No
         return f"{other.label} has room for it: --gpu-type {other.gpu}"
     if closed:
         return f"{closed[0].closed} of {closed[0].nodes} {closed[0].label} nodes take no pods: see `kubectl get nodes`"
-    lower = [h for h in _holding(pools, usage) if RANKS.get(h.priority, 0) > RANKS[job.spec.priority]]
+    lower = [h for h in _holding(pools, usage) if PRIORITIES.get(h.priority, 0) > PRIORITIES[job.spec.priority]]
     if lower:
         return f"it takes the place of jobs of lower priority, after their checkpoint: {_named(lower)}"
     mine = [h for h in _holding(pools, usage) if h.team == team_of(job.metadata.namespace)]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from footplate.api import TrainingJob, Workspace
+from footplate.api.platform import PRIORITIES
 from footplate.controllers import caches, contention
 from footplate.controllers.caches import Caches
-from footplate.controllers.contention import RANKS, Holder
+from footplate.controllers.contention import Holder
 from footplate.controllers.trainingjob.observed import last_attempt
 from footplate.controllers.trainingjob.queueing import Queueing, choose
 from footplate.controllers.workspace.observed import pod_name
@@ -33,7 +34,7 @@ class Contenders:
     def ask(self, waiting: TrainingJob | Workspace, now: datetime) -> float | None:
         """Those who should make room for it look at themselves; seconds until it is worth asking again."""
         due = contention.asks_at(waiting, self._patience)
-        if due is None or (isinstance(waiting, TrainingJob) and self.by_kueue()):
+        if due is None or (isinstance(waiting, TrainingJob) and self._by_kueue()):
             return None
         if now < due:
             return max((due - now).total_seconds(), 0.0) + 0.1
@@ -46,7 +47,9 @@ class Contenders:
         last = last_attempt(job)
         if last is None or last.end is not None or last.cause is not None:
             return None
-        above = [other for other in self._waiting_jobs() if RANKS[other.spec.priority] < RANKS[job.spec.priority]]
+        above = [
+            other for other in self._waiting_jobs() if PRIORITIES[other.spec.priority] < PRIORITIES[job.spec.priority]
+        ]
         first = contention.head(above, now, self._patience)
         return first if first is not None and self._is_chosen(job, first, now) else None
 
@@ -68,7 +71,7 @@ class Contenders:
         )
         return next((first for first in heads if first is not None and self._is_chosen(ws, first, now)), None)
 
-    def by_kueue(self) -> bool:
+    def _by_kueue(self) -> bool:
         platform = self._caches.platform
         return platform is None or choose(platform, self._caches.served) is Queueing.KUEUE
 
@@ -78,10 +81,10 @@ class Contenders:
 
     def _victims(self, waiting: TrainingJob | Workspace, holders: list[Holder], now: datetime) -> list[Holder]:
         c = self._caches
-        return contention.victims(contention.wants(waiting), holders, c.capacity.rooms, c.usage.by_node, now)
+        return contention.victims(waiting, holders, c.capacity.rooms, c.usage.by_node, now)
 
     def _waiting_jobs(self) -> list[TrainingJob]:
-        if self.by_kueue():
+        if self._by_kueue():
             return []
         return self._caches.training_jobs.store.by_index(caches.BY_WAITING, caches.EVERYWHERE)
 
@@ -107,7 +110,7 @@ class Contenders:
         found: list[Holder] = []
         for other in self._caches.training_jobs.store:
             last = last_attempt(other)
-            below = RANKS[other.spec.priority] > RANKS[waiting.spec.priority]
+            below = PRIORITIES[other.spec.priority] > PRIORITIES[waiting.spec.priority]
             if not below or last is None or last.end is not None:
                 continue
             index = caches.job_index(other.metadata.namespace, other.metadata.name)

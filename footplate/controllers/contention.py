@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from footplate.api import TrainingJob, Workspace
+from footplate.api.platform import PRIORITIES
 from footplate.api.resources import Resources
 from footplate.api.trainingjob import Attempt, CauseClass, JobPhase
 from footplate.api.workspace import WorkspacePhase
@@ -23,7 +24,6 @@ from footplate.kube.conditions import find_condition
 
 Waits = TypeVar("Waits", TrainingJob, Workspace)
 
-RANKS = {"interactive": 0, "training": 1, "batch": 2}
 UNSCHEDULABLE = "Unschedulable"
 
 
@@ -46,18 +46,6 @@ class Holder:
         return _attempt(self.of).cause is not None
 
 
-@dataclass(frozen=True)
-class Want:
-    """What waits: `number` pods of a size."""
-
-    of: TrainingJob | Workspace
-    number: int
-
-    @property
-    def resources(self) -> Resources:
-        return self.of.spec.resources
-
-
 def key(obj: TrainingJob | Workspace) -> str:
     """`workspace vision/mine`, as people name it."""
     kind = "workspace" if isinstance(obj, Workspace) else "job"
@@ -73,21 +61,15 @@ def cost(holder: Holder, now: datetime) -> tuple[int, float]:
     if isinstance(holder.of, Workspace):
         activity = holder.of.status.activity
         since = activity.last_active if activity is not None else None
-        return -len(RANKS), -(now - (since or now)).total_seconds()
+        return -len(PRIORITIES), -(now - (since or now)).total_seconds()
     attempt, gpu = _attempt(holder.of), holder.of.spec.resources.gpu
     kept = max((at for at in (attempt.checkpoint_at, attempt.running, attempt.start) if at is not None), default=now)
     lost = max(now - kept, timedelta(0)).total_seconds() * attempt.nodes * (gpu.count if gpu else 1)
-    return -RANKS[holder.of.spec.priority], lost
-
-
-def wants(obj: TrainingJob | Workspace) -> Want:
-    if isinstance(obj, Workspace):
-        return Want(obj, 1)
-    return Want(obj, obj.status.attempts[-1].nodes if obj.status.attempts else obj.spec.nodes)
+    return -PRIORITIES[holder.of.spec.priority], lost
 
 
 def victims(
-    want: Want,
+    waiting: TrainingJob | Workspace,
     holders: Iterable[Holder],
     rooms: Iterable[Room],
     used: Mapping[str, room.Amounts],
@@ -98,16 +80,16 @@ def victims(
 
     Those that leave already count first. One whose place is not needed after all is spared.
     """
-    rooms = tuple(rooms)
+    rooms, holders = tuple(rooms), tuple(holders)
+    resources, pods = waiting.spec.resources, _pods(waiting)
 
     def fits(gone: list[Holder]) -> bool:
-        return room.ranks(rooms, want.resources, _without(used, gone)) >= want.number
+        return room.ranks(rooms, resources, _without(used, gone)) >= pods
 
-    holders = tuple(holders)
     leaving = [h for h in holders if h.leaves]
     if fits(leaving):
         return []
-    useful = [h for h in holders if not h.leaves and _gain(h, rooms, want.resources, used) > 0]
+    useful = [h for h in holders if not h.leaves and _gain(h, rooms, resources, used) > 0]
     chosen: list[Holder] = []
     for candidate in sorted(useful, key=lambda h: (cost(h, now), h.key)):
         chosen.append(candidate)
@@ -129,6 +111,12 @@ def idle(ws: Workspace, now: datetime) -> bool:
     kept = wish is not None and wish.keep_until is not None and wish.keep_until > now
     unused = activity is not None and activity.state == "Idle"
     return running and unused and not kept and ws.spec.resources.gpu is not None
+
+
+def _pods(waiting: TrainingJob | Workspace) -> int:
+    if isinstance(waiting, Workspace):
+        return 1
+    return waiting.status.attempts[-1].nodes if waiting.status.attempts else waiting.spec.nodes
 
 
 def _attempt(job: TrainingJob) -> Attempt:
@@ -172,7 +160,7 @@ def still_comes(other: TrainingJob | None) -> bool:
 
 def head(waiting: Iterable[Waits], now: datetime, patience: timedelta) -> Waits | None:
     """The first in the queue, once it has waited long enough for others to be asked."""
-    found = min((one for one in waiting if waits(one)), key=_order, default=None)
+    found = min((one for one in waiting if waits(one)), key=order, default=None)
     due = asks_at(found, patience) if found is not None else None
     return found if due is not None and now >= due else None
 
@@ -186,8 +174,9 @@ def asks_at(obj: TrainingJob | Workspace, patience: timedelta) -> datetime | Non
     return start + patience if start is not None else None
 
 
-def _order(obj: TrainingJob | Workspace) -> tuple[int, str, str]:
-    return RANKS[obj.spec.priority], str(obj.metadata.creation_timestamp), obj.metadata.name
+def order(obj: TrainingJob | Workspace) -> tuple[int, str, str]:
+    """By priority, then by age: as Kubernetes' scheduler has it."""
+    return PRIORITIES[obj.spec.priority], str(obj.metadata.creation_timestamp), obj.metadata.name
 
 
 def waits(obj: TrainingJob | Workspace) -> bool:

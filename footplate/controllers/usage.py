@@ -14,7 +14,6 @@ from footplate.controllers import contention, gpus, kinds, loop
 from footplate.controllers.caches import Caches
 from footplate.controllers.children import team_of
 from footplate.controllers.cluster import ConfigMap, Pod
-from footplate.controllers.contention import RANKS
 from footplate.controllers.loop import Shared
 from footplate.controllers.nodehealth.suspicion import is_suspect
 from footplate.controllers.room import Amounts, Room, amount, of_pod
@@ -113,10 +112,8 @@ def _owner(pod: Pod) -> tuple[str, str]:
 
 
 def queue(objects: Iterable[TrainingJob | Workspace]) -> list[Waiter]:
-    """By priority, then by age: the order of Kubernetes' scheduler."""
-    waiting = [one for one in objects if _waits(one)]
-    waiting.sort(key=lambda one: (RANKS[one.spec.priority], str(one.metadata.creation_timestamp), one.metadata.name))
-    return [_waiter(one) for one in waiting]
+    """In the order in which they are placed."""
+    return [_waiter(one) for one in sorted((one for one in objects if _waits(one)), key=contention.order)]
 
 
 def _waits(one: TrainingJob | Workspace) -> bool:

@@ -10,7 +10,7 @@ from footplate.api import TrainingJob, Workspace
 from footplate.api.trainingjob import JobPhase
 from footplate.controllers import contention
 from footplate.controllers.capacity import measure
-from footplate.controllers.contention import Holder, head, victims, wants
+from footplate.controllers.contention import Holder, head, victims
 from footplate.controllers.room import Room
 from footplate.controllers.trainingjob.attempts import spent
 from tests.unit.controllers.build import NOW, job, node, workspace
@@ -75,7 +75,7 @@ def held(*running: Holder) -> dict[str, dict[str, Decimal]]:
 
 
 def chosen(waiting: TrainingJob | Workspace, *running: Holder, nodes: int = 4) -> list[str]:
-    found = victims(wants(waiting), running, rooms(nodes), held(*running), NOW)
+    found = victims(waiting, running, rooms(nodes), held(*running), NOW)
     return sorted(r.of.metadata.name for r in found)
 
 
